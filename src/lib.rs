@@ -1,0 +1,4 @@
+//! Chokepoint: a graph-database-backed dependency network service.
+
+pub mod graph;
+pub mod model;

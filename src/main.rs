@@ -1,0 +1,3 @@
+//! The `chokepoint` command line.
+
+fn main() {}

@@ -1,0 +1,264 @@
+//! The columns of a network: string arena, figure columns, node and flow tables.
+
+use std::collections::BTreeSet;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::figure::{Figure, FigureClass};
+use crate::model::record::{Attributes, Rule};
+use crate::model::symbols::{Symbol, Symbols};
+
+/// Many strings in one allocation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StringArena {
+    bytes: String,
+    ends: Vec<u32>,
+}
+
+impl StringArena {
+    /// Room for `strings` strings of `bytes` bytes in all.
+    pub fn with_capacity(strings: usize, bytes: usize) -> Self {
+        Self { bytes: String::with_capacity(bytes), ends: Vec::with_capacity(strings) }
+    }
+
+    /// Appends a string. The arena holds at most 4 GiB.
+    pub fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
+        self.ends.push(u32::try_from(self.bytes.len()).expect("ids take less than 4 GiB"));
+    }
+
+    /// The string at `index`.
+    pub fn get(&self, index: u32) -> &str {
+        let i = index as usize;
+        let start = if i == 0 { 0 } else { self.ends[i - 1] as usize };
+        &self.bytes[start..self.ends[i] as usize]
+    }
+
+    /// Number of strings.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True if it holds no string.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// All strings in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len() as u32).map(|i| self.get(i))
+    }
+
+    /// Position of `text` in a sorted arena.
+    pub fn binary_search(&self, text: &str) -> Option<u32> {
+        let (mut low, mut high) = (0u32, self.len() as u32);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.get(middle).cmp(text) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+                std::cmp::Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+}
+
+/// What a figure is beside its number. Equal ones are stored once per column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct FigureMeta {
+    /// Unit.
+    pub unit: Symbol,
+    /// Year described.
+    pub year: Option<i32>,
+    /// Source.
+    pub source: Symbol,
+    /// Class.
+    pub class: Option<FigureClass>,
+}
+
+/// A column of optional figures. Rows without a number hold NaN; a column in which no row has a
+/// number takes no memory.
+#[derive(Debug, Clone, Default)]
+pub struct FigureColumn {
+    values: Vec<f64>,
+    meta_ids: Vec<u32>,
+    metas: Vec<FigureMeta>,
+    meta_index: FxHashMap<FigureMeta, u32>,
+    ranges: FxHashMap<u32, (Option<f64>, Option<f64>)>,
+}
+
+impl FigureColumn {
+    /// The number of a row, `None` if unknown.
+    pub fn get(&self, row: usize) -> Option<f64> {
+        self.values.get(row).copied().filter(|v| !v.is_nan())
+    }
+
+    /// All numbers (NaN = unknown); shorter than the table if later rows have none.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// What stands beside the number of a row.
+    pub fn meta(&self, row: usize) -> FigureMeta {
+        match self.meta_ids.get(row) {
+            Some(&id) if id > 0 => self.metas[id as usize - 1],
+            _ => FigureMeta::default(),
+        }
+    }
+
+    /// The stated range of a row.
+    pub fn range(&self, row: usize) -> Option<(Option<f64>, Option<f64>)> {
+        self.ranges.get(&(row as u32)).copied()
+    }
+
+    /// Sets a row. Rows in between become unknown.
+    pub fn set(&mut self, row: usize, figure: Option<&Figure>, symbols: &mut Symbols) {
+        let Some(figure) = figure else {
+            if row < self.values.len() {
+                self.values[row] = f64::NAN;
+                self.ranges.remove(&(row as u32));
+                if let Some(id) = self.meta_ids.get_mut(row) {
+                    *id = 0;
+                }
+            }
+            return;
+        };
+        let meta = FigureMeta {
+            unit: symbols.intern_option(figure.unit.as_deref()),
+            year: figure.year,
+            source: symbols.intern_option(figure.source.as_deref()),
+            class: figure.class,
+        };
+        let range =
+            (figure.low.is_some() || figure.high.is_some()).then_some((figure.low, figure.high));
+        self.set_parts(row, figure.value, meta, range);
+    }
+
+    /// Sets a row from its parts.
+    pub fn set_parts(
+        &mut self,
+        row: usize,
+        value: f64,
+        meta: FigureMeta,
+        range: Option<(Option<f64>, Option<f64>)>,
+    ) {
+        if self.values.len() <= row {
+            self.values.resize(row + 1, f64::NAN);
+        }
+        self.values[row] = value;
+        let id = if meta == FigureMeta::default() {
+            0
+        } else {
+            let next = self.metas.len() as u32 + 1;
+            *self.meta_index.entry(meta).or_insert_with(|| {
+                self.metas.push(meta);
+                next
+            })
+        };
+        if id > 0 && self.meta_ids.len() <= row {
+            self.meta_ids.resize(row + 1, 0);
+        }
+        if let Some(slot) = self.meta_ids.get_mut(row) {
+            *slot = id;
+        }
+        match range {
+            Some(range) => {
+                self.ranges.insert(row as u32, range);
+            }
+            None => {
+                self.ranges.remove(&(row as u32));
+            }
+        }
+    }
+
+    /// The rows `order` of this column as a new column: row `i` of the result is row `order[i]`.
+    pub(super) fn reorder(&self, order: &[u32]) -> Self {
+        if self.values.is_empty() {
+            return Self::default();
+        }
+        let mut out = Self {
+            values: order
+                .iter()
+                .map(|&o| self.values.get(o as usize).copied().unwrap_or(f64::NAN))
+                .collect(),
+            meta_ids: Vec::new(),
+            metas: self.metas.clone(),
+            meta_index: self.meta_index.clone(),
+            ranges: FxHashMap::default(),
+        };
+        if !self.meta_ids.is_empty() {
+            out.meta_ids = order
+                .iter()
+                .map(|&o| self.meta_ids.get(o as usize).copied().unwrap_or(0))
+                .collect();
+        }
+        if !self.ranges.is_empty() {
+            out.ranges = order
+                .iter()
+                .enumerate()
+                .filter_map(|(row, o)| Some((row as u32, *self.ranges.get(o)?)))
+                .collect();
+        }
+        out
+    }
+}
+
+/// Nodes as columns, sorted by id.
+#[derive(Debug, Clone, Default)]
+pub struct NodeTable {
+    /// Ids, sorted.
+    pub ids: StringArena,
+    /// Product of each node (its own id where none was given).
+    pub product: Vec<Symbol>,
+    /// Stage, or none.
+    pub stage: Vec<Symbol>,
+    /// Country code, or none.
+    pub country: Vec<Symbol>,
+    /// Output per year.
+    pub output: FigureColumn,
+    /// Capacity per year.
+    pub capacity: FigureColumn,
+    /// Days of use held of each input.
+    pub stock_days: FigureColumn,
+    /// Attributes of the nodes that have any.
+    pub attributes: FxHashMap<u32, Attributes>,
+}
+
+/// Flows as columns, sorted by (from, to, product name).
+#[derive(Debug, Clone, Default)]
+pub struct FlowTable {
+    /// Supplier.
+    pub from: Vec<u32>,
+    /// Consumer.
+    pub to: Vec<u32>,
+    /// What flows.
+    pub product: Vec<Symbol>,
+    /// Quantity per year; known for every flow.
+    pub quantity: FigureColumn,
+    /// Most the link can carry, where stated.
+    pub capacity: FigureColumn,
+    /// Transit time in days, where stated.
+    pub lead_days: FigureColumn,
+    /// Flows that follow their host (outside rationing).
+    pub joint: BTreeSet<u32>,
+    /// Attributes of the flows that have any.
+    pub attributes: FxHashMap<u32, Attributes>,
+}
+
+/// What one product needs to make another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Requirement {
+    /// Product that is made.
+    pub output: Symbol,
+    /// Product that it needs.
+    pub input: Symbol,
+    /// How a shortage acts.
+    pub rule: Rule,
+    /// Share of output that stops when the input stops (`limiting`).
+    pub dependence: Option<Figure>,
+    /// Least share that keeps production whole (`threshold`).
+    pub min_share: Option<f64>,
+    /// Input per unit of output.
+    pub intensity: Option<Figure>,
+}
