@@ -44,6 +44,7 @@ pub enum RecordKey {
 /// One change of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "op", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every change of a batch is a put")]
 pub enum Change {
     /// Adds the record or replaces the one of the same key.
     Put(Record),

@@ -184,7 +184,10 @@ impl Requirement {
 pub fn attribute_matches(attributes: &Attributes, name: &str, wanted: &str) -> bool {
     let same = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text == wanted,
-        other => other.to_string() == wanted,
+        other => {
+            let text = other.to_string();
+            text == wanted
+        }
     };
     match attributes.get(name) {
         Some(serde_json::Value::Array(list)) => list.iter().any(same),
