@@ -3,9 +3,11 @@
 //! Knows `model` only: no storage, no HTTP, no clock. Analyses are pure functions of a
 //! [`Snapshot`] and a question.
 
+mod condensation;
 mod petgraph_traits;
 mod select;
 mod snapshot;
 
+pub use condensation::Condensation;
 pub use select::SelectError;
 pub use snapshot::{Snapshot, SnapshotInfo};

@@ -1,0 +1,303 @@
+//! The exact limit, component by component.
+//!
+//! The map is condensed into strongly connected components (losses travel along the arcs). A
+//! component without a cycle takes one evaluation; inside a cycle the map is iterated in place
+//! (Gauss-Seidel), and where that is slow the limit of the active linear piece is solved for
+//! directly (policy iteration, Howard 1960): with losses `l`, active piece `l -> M l + r` and
+//! `y = (I - M)^-1 r`, the step from `l` towards `y` stays below the least fixed point as long as
+//! no piece changes on the way, because `M >= 0`. Steps that would leave the piece are shortened
+//! to its end, so the limit is approached from below and never overshot.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use crate::analysis::{Cancelled, Progress};
+
+use super::rows::{ArrivalScale, Binding, InputRule, Rows};
+
+/// Passes over a cycle before the active piece is solved directly.
+const PASSES: usize = 30;
+/// Passes after which iteration gives up (the residual is reported).
+const MOST_PASSES: usize = 2_000_000;
+/// Largest cycle whose active piece is solved directly.
+const LARGEST_SYSTEM: usize = 50_000;
+/// Most entries of a system during elimination.
+const MOST_ENTRIES: usize = 4_000_000;
+
+/// Raises `losses` to the least fixed point above `shock`; they must lie below it. Returns the
+/// largest change of the last pass.
+///
+/// # Errors
+/// [`Cancelled`] if `progress` says so.
+pub fn solve<S: ArrivalScale<1>>(
+    rows: &Rows,
+    shock: &[f64],
+    losses: &mut [[f64; 1]],
+    scale: &S,
+    tolerance: f64,
+    progress: &Progress,
+) -> Result<f64, Cancelled> {
+    let order = rows.condensation();
+    let mut worst = 0.0f64;
+    // A node is evaluated if one of its inputs has a loss, or is cut.
+    let mut dirty = vec![true; losses.len()];
+    for component in 0..order.len() {
+        let members = order.members(component);
+        if let [node] = *members
+            && !rows.dependents(node).contains(&node)
+        {
+            evaluate(rows, shock, losses, scale, node);
+            continue;
+        }
+        progress.check()?;
+        let residual =
+            solve_cycle(rows, shock, losses, scale, members, &mut dirty, tolerance, progress)?;
+        worst = worst.max(residual);
+    }
+    Ok(worst)
+}
+
+fn evaluate<S: ArrivalScale<1>>(
+    rows: &Rows,
+    shock: &[f64],
+    losses: &mut [[f64; 1]],
+    scale: &S,
+    node: u32,
+) -> f64 {
+    let v = node as usize;
+    let [new] = rows.node_loss(node, &[shock[v]], losses, scale);
+    let step = new - losses[v][0];
+    if step > 0.0 {
+        losses[v][0] = new;
+    }
+    step.max(0.0)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the state of one solve, passed down once")]
+fn solve_cycle<S: ArrivalScale<1>>(
+    rows: &Rows,
+    shock: &[f64],
+    losses: &mut [[f64; 1]],
+    scale: &S,
+    members: &[u32],
+    dirty: &mut [bool],
+    tolerance: f64,
+    progress: &Progress,
+) -> Result<f64, Cancelled> {
+    let mut change = f64::INFINITY;
+    let mut direct = members.len() <= LARGEST_SYSTEM;
+    let mut since_direct = 0;
+    for pass in 0..MOST_PASSES {
+        if pass % 64 == 0 {
+            progress.check()?;
+        }
+        change = 0.0f64;
+        for &node in members {
+            if !dirty[node as usize] {
+                continue;
+            }
+            dirty[node as usize] = false;
+            let step = evaluate(rows, shock, losses, scale, node);
+            if step > 0.0 {
+                change = change.max(step);
+                for &dependent in rows.dependents(node) {
+                    dirty[dependent as usize] = true;
+                }
+            }
+        }
+        if change <= tolerance {
+            break;
+        }
+        since_direct += 1;
+        if direct && since_direct >= PASSES {
+            since_direct = 0;
+            direct = newton_step(rows, shock, losses, scale, members, dirty);
+        }
+    }
+    Ok(change)
+}
+
+/// One step along the active piece. False if the piece could not be solved (then iteration goes
+/// on alone).
+fn newton_step<S: ArrivalScale<1>>(
+    rows: &Rows,
+    shock: &[f64],
+    losses: &mut [[f64; 1]],
+    scale: &S,
+    members: &[u32],
+    dirty: &mut [bool],
+) -> bool {
+    // Unknowns: members whose loss still depends on other members.
+    let mut number: BTreeMap<u32, usize> = BTreeMap::new();
+    let moving: Vec<(u32, Binding)> = members
+        .iter()
+        .filter_map(|&node| {
+            let now = losses[node as usize][0];
+            if now <= 0.0 || now >= 1.0 {
+                return None;
+            }
+            match rows.binding(node, shock[node as usize], losses, scale) {
+                binding @ (Binding::Input(_) | Binding::Sum) => Some((node, binding)),
+                Binding::Nothing | Binding::Shock => None,
+            }
+        })
+        .collect();
+    for (k, (node, _)) in moving.iter().enumerate() {
+        number.insert(*node, k);
+    }
+    let mut matrix: Vec<BTreeMap<usize, f64>> = Vec::with_capacity(moving.len());
+    let mut right = Vec::with_capacity(moving.len());
+    // How far each node may move before one of its pieces changes.
+    let mut ends: Vec<f64> = vec![1.0; moving.len()];
+    for (node, binding) in &moving {
+        let groups = match *binding {
+            Binding::Input(group) => group..group + 1,
+            _ => rows.groups(*node),
+        };
+        let mut row: BTreeMap<usize, f64> = BTreeMap::new();
+        // F(l) = constant + sum slope_i l_i on the active piece.
+        let [value] = rows.node_loss(*node, &[0.0], losses, scale);
+        let mut constant = value;
+        for group in groups {
+            let factor = match rows.rule(group) {
+                InputRule::Limiting(dependence) => dependence,
+                InputRule::Additive => rows.share(group),
+                InputRule::Threshold(_) | InputRule::None => continue,
+            };
+            for e in rows.arrivals(group) {
+                let source = rows.source(e);
+                let now = losses[source as usize][0];
+                let Some(&k) = number.get(&source) else { continue };
+                let (slope, end) = rows.ration(e).slope(now);
+                if slope == 0.0 {
+                    continue;
+                }
+                let mut unit = [1.0];
+                scale.slope(&mut unit, rows.ration(e).loss(now), e, source);
+                let coefficient = factor * rows.weight(e) * slope * unit[0];
+                if coefficient != 0.0 {
+                    ends[k] = ends[k].min(end);
+                    *row.entry(k).or_default() += coefficient;
+                    constant -= coefficient * now;
+                }
+            }
+        }
+        matrix.push(row);
+        right.push(constant);
+    }
+    let Some(solution) = eliminate(matrix, right) else { return false };
+    // The longest step that keeps every piece.
+    let mut length = 1.0f64;
+    for (k, (node, _)) in moving.iter().enumerate() {
+        let now = losses[*node as usize][0];
+        let step = solution[k] - now;
+        if !step.is_finite() || step < -1e-9 {
+            return false;
+        }
+        if step > 0.0 && now + step > ends[k] {
+            length = length.min(((ends[k] - now) / step).max(0.0));
+        }
+    }
+    for (k, (node, _)) in moving.iter().enumerate() {
+        let v = *node as usize;
+        let step = (solution[k] - losses[v][0]) * length;
+        if step > 0.0 {
+            losses[v][0] = (losses[v][0] + step).min(1.0);
+            dirty[v] = true;
+            for &dependent in rows.dependents(*node) {
+                dirty[dependent as usize] = true;
+            }
+        }
+    }
+    true
+}
+
+/// Solves `y = M y + r` by elimination in the order of least fill; `None` if a pivot vanishes (no
+/// finite solution) or the system fills up.
+fn eliminate(mut rows: Vec<BTreeMap<usize, f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
+    let n = rows.len();
+    let mut columns: Vec<std::collections::BTreeSet<usize>> = vec![Default::default(); n];
+    for (i, row) in rows.iter().enumerate() {
+        for &j in row.keys() {
+            columns[j].insert(i);
+        }
+    }
+    let cost = |rows: &[BTreeMap<usize, f64>],
+                columns: &[std::collections::BTreeSet<usize>],
+                k: usize| rows[k].len() * columns[k].len();
+    let mut heap: BinaryHeap<std::cmp::Reverse<(usize, usize)>> =
+        (0..n).map(|k| std::cmp::Reverse((cost(&rows, &columns, k), k))).collect();
+    let mut done = vec![false; n];
+    let mut order = Vec::with_capacity(n);
+    let mut entries: usize = rows.iter().map(BTreeMap::len).sum();
+    while let Some(std::cmp::Reverse((stated, k))) = heap.pop() {
+        if done[k] {
+            continue;
+        }
+        let actual = cost(&rows, &columns, k);
+        if actual > stated {
+            heap.push(std::cmp::Reverse((actual, k)));
+            continue;
+        }
+        done[k] = true;
+        order.push(k);
+        let own = rows[k].remove(&k).unwrap_or(0.0);
+        columns[k].remove(&k);
+        let pivot = 1.0 - own;
+        if pivot <= 1e-13 {
+            return None;
+        }
+        right[k] /= pivot;
+        for value in rows[k].values_mut() {
+            *value /= pivot;
+        }
+        let row = std::mem::take(&mut rows[k]);
+        for i in std::mem::take(&mut columns[k]) {
+            let Some(factor) = rows[i].remove(&k) else { continue };
+            right[i] += factor * right[k];
+            for (&j, &value) in &row {
+                let entry = rows[i].entry(j).or_insert_with(|| {
+                    entries += 1;
+                    columns[j].insert(i);
+                    0.0
+                });
+                *entry += factor * value;
+            }
+        }
+        for &j in row.keys() {
+            columns[j].remove(&k);
+        }
+        rows[k] = row;
+        if entries > MOST_ENTRIES {
+            return None;
+        }
+    }
+    let mut solution = vec![0.0; n];
+    for &k in order.iter().rev() {
+        let mut value = right[k];
+        for (&j, &m) in &rows[k] {
+            value += m * solution[j];
+        }
+        solution[k] = value;
+    }
+    Some(solution)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elimination_solves_a_small_system() {
+        // y0 = 0.5 y1 + 0.1, y1 = 0.9 y0 + 0.05 y1
+        let rows = vec![BTreeMap::from([(1, 0.5)]), BTreeMap::from([(0, 0.9), (1, 0.05)])];
+        let y = eliminate(rows, vec![0.1, 0.0]).unwrap();
+        assert!((y[0] - (0.5 * y[1] + 0.1)).abs() < 1e-14);
+        assert!((y[1] - (0.9 * y[0] + 0.05 * y[1])).abs() < 1e-14);
+    }
+
+    #[test]
+    fn a_loop_without_loss_has_no_finite_solution() {
+        let rows = vec![BTreeMap::from([(1, 1.0)]), BTreeMap::from([(0, 1.0)])];
+        assert_eq!(eliminate(rows, vec![0.1, 0.0]), None);
+    }
+}

@@ -1,0 +1,17 @@
+//! Impact: what is lost downstream and upstream when part of a network is removed or squeezed.
+//!
+//! [`rows`] holds the one production semantics; [`solve`] iterates it, [`limit`] computes its
+//! exact limit; [`rationing`] and [`substitution`] say who is served and what replaces a loss;
+//! [`shock`] resolves scenarios against a snapshot and [`model`] puts it all together.
+
+pub mod limit;
+pub mod model;
+pub mod rationing;
+pub mod rows;
+pub mod shock;
+pub mod solve;
+pub mod substitution;
+
+pub use model::{ImpactModel, LANES, Losses, Prepared, Solution};
+pub use shock::{ImpactError, Shocks};
+pub use solve::Ending;

@@ -1,0 +1,556 @@
+//! A model ready to evaluate scenarios: one snapshot under one set of options.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+
+use crate::analysis::Progress;
+use crate::graph::Snapshot;
+use crate::model::Symbol;
+use crate::model::scenario::{
+    ModelOptions, Rationing, Response, ScenarioError, StopRule, Substitution,
+};
+use crate::model::selector::suggest;
+
+use super::rationing::{Classes, rations};
+use super::rows::Rows;
+use super::shock::{ImpactError, Shocks};
+use super::solve::{Ending, NodeShock, Side, StopAt, run};
+use super::substitution::{FactorRule, Markets, NewSupply, Pools};
+
+/// Scenarios that are evaluated in one pass of the rows.
+pub const LANES: usize = 8;
+
+/// One snapshot under one set of options.
+pub struct ImpactModel {
+    snapshot: Arc<Snapshot>,
+    options: ModelOptions,
+    rationing: Rationing,
+    classes: Classes,
+    down: Option<Rows>,
+    up: Option<Rows>,
+    /// Markets of the replaceability factors, or of spare capacity.
+    markets: Option<Markets>,
+    market_of: FxHashMap<(Symbol, Symbol), u32>,
+    new_supply: Vec<NewSupply>,
+    index_weight: Vec<f64>,
+}
+
+/// A scenario that was run: the state at its end.
+pub struct Solution<'m> {
+    /// Missing inputs.
+    pub down: Option<Side<'m, 1>>,
+    /// Missing orders.
+    pub up: Option<Side<'m, 1>>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl Solution<'_> {
+    /// Loss of a node by missing inputs.
+    pub fn down(&self, node: u32) -> f64 {
+        self.down.as_ref().map_or(0.0, |s| s.losses[node as usize][0])
+    }
+
+    /// Loss of a node by missing orders.
+    pub fn up(&self, node: u32) -> f64 {
+        self.up.as_ref().map_or(0.0, |s| s.losses[node as usize][0])
+    }
+
+    /// Loss of a node: the greater of the two.
+    pub fn loss(&self, node: u32) -> f64 {
+        self.down(node).max(self.up(node))
+    }
+}
+
+/// What a scenario's shocks and responses do to the rows: must outlive its [`Solution`].
+pub struct Prepared<'m> {
+    shut_down: Vec<f64>,
+    shut_up: Vec<f64>,
+    pools: Option<Pools<'m>>,
+    down: NodeShock,
+    up: NodeShock,
+}
+
+/// Losses of one scenario of a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Losses {
+    /// Nodes with a loss: (node, downstream, upstream), ascending.
+    pub nodes: Vec<(u32, f64, f64)>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl ImpactModel {
+    /// Prepares a snapshot for scenarios under `options`, with `responses` in place.
+    ///
+    /// # Errors
+    /// Options or responses that the graph does not understand.
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        options: &ModelOptions,
+        responses: &[Response],
+    ) -> Result<Self, ImpactError> {
+        options.check()?;
+        let rationing =
+            options.rationing.clone().unwrap_or_else(|| snapshot.info().settings.rationing.clone());
+        let classes = Classes::of(&snapshot, &rationing)
+            .map_err(ImpactError::select("model.rationing.order"))?;
+        let dependence = substitutes(&snapshot, responses)?;
+        let headroom = options.substitution == Substitution::FlowHeadroom;
+        let down = options.direction.downstream().then(|| {
+            Rows::downstream(
+                &snapshot,
+                headroom,
+                rations(&snapshot, &rationing, &classes),
+                &dependence,
+            )
+        });
+        let up = options.direction.upstream().then(|| Rows::upstream(&snapshot));
+        let index_weight = index_weights(&snapshot, options.index_weight.as_deref())?;
+        let mut model = Self {
+            options: options.clone(),
+            rationing,
+            classes,
+            down,
+            up,
+            markets: None,
+            market_of: FxHashMap::default(),
+            new_supply: Vec::new(),
+            index_weight,
+            snapshot,
+        };
+        match options.substitution {
+            Substitution::SupplierShare | Substitution::MarketShare => {
+                model.markets = Some(markets_by_key(&model.snapshot, options)?);
+            }
+            _ => model.make_pools(responses),
+        }
+        Ok(model)
+    }
+
+    /// The snapshot.
+    pub fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    /// The options.
+    pub fn options(&self) -> &ModelOptions {
+        &self.options
+    }
+
+    /// The rationing in force.
+    pub fn rationing(&self) -> &Rationing {
+        &self.rationing
+    }
+
+    /// Consumer classes under the rationing in force.
+    pub fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    /// Rows of missing inputs, if asked for.
+    pub fn downstream(&self) -> Option<&Rows> {
+        self.down.as_ref()
+    }
+
+    /// Rows of missing orders, if asked for.
+    pub fn upstream(&self) -> Option<&Rows> {
+        self.up.as_ref()
+    }
+
+    /// What node losses are weighed with in the index.
+    pub fn index_weight(&self) -> &[f64] {
+        &self.index_weight
+    }
+
+    fn make_pools(&mut self, responses: &[Response]) {
+        let projects: Vec<(&str, &str, f64)> = responses
+            .iter()
+            .filter_map(|r| match r {
+                Response::Project {
+                    product: Some(product),
+                    country: Some(country),
+                    capacity: Some(capacity),
+                    ..
+                } => Some((product.as_str(), country.as_str(), *capacity)),
+                _ => None,
+            })
+            .collect();
+        let spare = self.options.substitution == Substitution::SpareCapacity;
+        if projects.is_empty() && !spare {
+            return;
+        }
+        // Markets by (product, stage): ore does not stand in for metal.
+        let snapshot = &self.snapshot;
+        let mut market_of: FxHashMap<(Symbol, Symbol), u32> = FxHashMap::default();
+        let of: Vec<u32> = snapshot
+            .nodes()
+            .map(|v| {
+                let next = market_of.len() as u32;
+                *market_of.entry((snapshot.product(v), snapshot.stage(v))).or_insert(next)
+            })
+            .collect();
+        let out = snapshot.nodes().map(|v| snapshot.out_strength(v)).collect();
+        for (product, country, quantity) in projects {
+            let nodes: Vec<u32> = snapshot
+                .nodes()
+                .filter(|&v| snapshot.name(snapshot.product(v)) == product)
+                .collect();
+            // A project joins the last stage of its product that has suppliers for it.
+            let at_home = nodes
+                .iter()
+                .copied()
+                .filter(|&v| snapshot.name(snapshot.country(v)) == country)
+                .max_by_key(|&v| (!snapshot.groups(v).is_empty(), v));
+            let place = at_home.or_else(|| {
+                nodes.iter().copied().max_by_key(|&v| (!snapshot.groups(v).is_empty(), v))
+            });
+            if let Some(place) = place {
+                self.new_supply.push(NewSupply {
+                    market: of[place as usize],
+                    quantity,
+                    host: at_home,
+                });
+            }
+        }
+        self.markets = Some(Markets::new(of, market_of.len(), out));
+        self.market_of = market_of;
+    }
+
+    fn pools<'m>(&'m self, shocks: &Shocks, shut: &[f64]) -> Option<Pools<'m>> {
+        let (Some(markets), Some(rows)) = (&self.markets, &self.down) else { return None };
+        if self.market_of.is_empty() {
+            return None;
+        }
+        let snapshot = &self.snapshot;
+        let restricted = shocks.restricted();
+        let spare_on = self.options.substitution == Substitution::SpareCapacity;
+        let spare: Vec<f64> = snapshot
+            .nodes()
+            .map(|v| {
+                if !spare_on || restricted.binary_search(&v).is_ok() {
+                    return 0.0;
+                }
+                let capacity = snapshot.network().nodes.capacity.get(v as usize);
+                match (capacity, snapshot.output(v)) {
+                    (Some(capacity), Some(output)) if output > 0.0 => {
+                        (capacity / output - 1.0).max(0.0) * snapshot.out_strength(v)
+                    }
+                    (Some(capacity), _) => (capacity - snapshot.out_strength(v)).max(0.0),
+                    _ => 0.0,
+                }
+            })
+            .collect();
+        let mut has_pool = vec![false; markets.count()];
+        for (node, &amount) in spare.iter().enumerate() {
+            has_pool[markets.of[node] as usize] |= amount > 0.0;
+        }
+        for new in &self.new_supply {
+            has_pool[new.market as usize] |= new.quantity > 0.0;
+        }
+        let classes = u32::from(self.classes.count);
+        let flows = &snapshot.network().flows;
+        let mut arrivals = Vec::new();
+        let mut slot = vec![u32::MAX; rows.arrival_count()];
+        for (arrival, &flow) in snapshot.arrival_flows().iter().enumerate() {
+            let market = markets.of[rows.source(arrival) as usize];
+            if !has_pool[market as usize] || flows.joint.contains(&flow) {
+                continue;
+            }
+            let consumer = flows.to[flow as usize];
+            slot[arrival] = market * classes + u32::from(self.classes.of[consumer as usize]);
+            let quantity = snapshot.quantity(flow as usize);
+            arrivals.push((arrival as u32, consumer, market, quantity));
+        }
+        Some(Pools {
+            markets,
+            spare,
+            new_supply: self.new_supply.clone(),
+            rows,
+            shut: shut.to_vec(),
+            classes: &self.classes,
+            arrivals,
+            slot,
+        })
+    }
+
+    /// Turns shocks into what the rows need.
+    pub fn prepare(&self, shocks: &Shocks) -> Prepared<'_> {
+        let cuts = shocks.flow_cuts();
+        let (mut shut_down, mut shut_up) = (Vec::new(), Vec::new());
+        if !cuts.is_empty() {
+            let by_flow: FxHashMap<u32, f64> = cuts.into_iter().collect();
+            let of = |flow: u32| by_flow.get(&flow).copied().unwrap_or(0.0);
+            if self.down.is_some() {
+                shut_down = self.snapshot.arrival_flows().iter().map(|&e| of(e)).collect();
+            }
+            if self.up.is_some() {
+                shut_up = (0..self.snapshot.flow_count() as u32).map(of).collect();
+            }
+        }
+        let nodes = shocks.node_losses();
+        let pools = self.pools(shocks, &shut_down);
+        Prepared {
+            shut_down,
+            shut_up,
+            pools,
+            down: nodes.iter().map(|&(v, d, _)| (v, d)).filter(|(_, d)| *d > 0.0).collect(),
+            up: nodes.iter().map(|&(v, _, u)| (v, u)).filter(|(_, u)| *u > 0.0).collect(),
+        }
+    }
+
+    fn factor_rule<'p>(&'p self, pools: Option<&'p Pools<'p>>) -> Option<FactorRule<'p>> {
+        match self.options.substitution {
+            Substitution::SupplierShare => self.markets.as_ref().map(FactorRule::SupplierShare),
+            Substitution::MarketShare => self.markets.as_ref().map(FactorRule::MarketShare),
+            _ => pools.map(FactorRule::Pools),
+        }
+    }
+
+    fn stop(&self) -> StopAt {
+        StopAt {
+            rule: self.options.stop.rule,
+            tolerance: self.options.stop.tolerance_value(),
+            max_sweeps: self.options.max_sweeps,
+        }
+    }
+
+    /// Runs one scenario to its end.
+    ///
+    /// # Errors
+    /// Only if `progress` asks to stop.
+    pub fn solve<'p>(
+        &'p self,
+        prepared: &'p Prepared<'p>,
+        progress: &Progress,
+    ) -> Result<Solution<'p>, ImpactError> {
+        self.solve_until(prepared, self.stop(), progress)
+    }
+
+    /// Runs one scenario to its exact limit, whatever the options' stop rule.
+    ///
+    /// # Errors
+    /// Only if `progress` asks to stop.
+    pub fn solve_limit<'p>(
+        &'p self,
+        prepared: &'p Prepared<'p>,
+        progress: &Progress,
+    ) -> Result<Solution<'p>, ImpactError> {
+        let stop = StopAt { rule: StopRule::Fixpoint, tolerance: 1e-12, max_sweeps: None };
+        self.solve_until(prepared, stop, progress)
+    }
+
+    fn solve_until<'p>(
+        &'p self,
+        prepared: &'p Prepared<'p>,
+        stop: StopAt,
+        progress: &Progress,
+    ) -> Result<Solution<'p>, ImpactError> {
+        let mut sides: Vec<Side<'p, 1>> = Vec::with_capacity(2);
+        if let Some(rows) = &self.down {
+            let factors = self.factor_rule(prepared.pools.as_ref());
+            let mut side = Side::new(rows, &prepared.shut_down, factors);
+            side.start(&[&prepared.down]);
+            sides.push(side);
+        }
+        if let Some(rows) = &self.up {
+            let mut side = Side::new(rows, &prepared.shut_up, None);
+            side.start(&[&prepared.up]);
+            sides.push(side);
+        }
+        let ending = run(&mut sides, 1, stop, progress)?[0];
+        let mut sides = sides.into_iter();
+        let down = self.down.as_ref().and_then(|_| sides.next());
+        let up = self.up.as_ref().and_then(|_| sides.next());
+        Ok(Solution { down, up, ending })
+    }
+
+    /// Runs many scenarios side by side, on all threads of the pool that this is called in, and
+    /// hands each one's losses to `finish`. Results are in the order of `scenarios`.
+    ///
+    /// # Errors
+    /// Only if `progress` asks to stop.
+    pub fn solve_many<T: Send>(
+        &self,
+        scenarios: &[Shocks],
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T + Sync,
+    ) -> Result<Vec<T>, ImpactError> {
+        let chunks: Vec<Vec<T>> = scenarios
+            .par_chunks(LANES)
+            .enumerate()
+            .map_init(
+                || None,
+                |scratch, (k, chunk)| {
+                    let losses = self.solve_chunk(chunk, scratch, progress)?;
+                    progress.advance(chunk.len() as u64)?;
+                    let first = k * LANES;
+                    Ok(losses.into_iter().enumerate().map(|(i, l)| finish(first + i, l)).collect())
+                },
+            )
+            .collect::<Result<_, ImpactError>>()?;
+        Ok(chunks.into_iter().flatten().collect())
+    }
+
+    fn solve_chunk<'p>(
+        &'p self,
+        chunk: &[Shocks],
+        scratch: &mut Option<Vec<Side<'p, LANES>>>,
+        progress: &Progress,
+    ) -> Result<Vec<Losses>, ImpactError> {
+        // Cuts and pools belong to one scenario: such scenarios run alone.
+        let alone = !self.market_of.is_empty() || chunk.iter().any(Shocks::has_cuts);
+        if alone {
+            return chunk
+                .iter()
+                .map(|shocks| {
+                    let prepared = self.prepare(shocks);
+                    let solution = self.solve(&prepared, progress)?;
+                    let nodes = self.losses_of(solution.down.as_ref(), solution.up.as_ref(), 0);
+                    Ok(Losses { nodes, ending: solution.ending })
+                })
+                .collect();
+        }
+        let sides = scratch.get_or_insert_with(|| {
+            let mut sides = Vec::with_capacity(2);
+            if let Some(rows) = &self.down {
+                sides.push(Side::new(rows, &[], self.factor_rule(None)));
+            }
+            if let Some(rows) = &self.up {
+                sides.push(Side::new(rows, &[], None));
+            }
+            sides
+        });
+        let node_losses: Vec<Vec<(u32, f64, f64)>> =
+            chunk.iter().map(Shocks::node_losses).collect();
+        let pick = |up: bool| -> Vec<NodeShock> {
+            node_losses
+                .iter()
+                .map(|nodes| {
+                    nodes
+                        .iter()
+                        .map(|&(v, d, u)| (v, if up { u } else { d }))
+                        .filter(|(_, l)| *l > 0.0)
+                        .collect()
+                })
+                .collect()
+        };
+        let mut directions = Vec::with_capacity(2);
+        directions.extend(self.down.as_ref().map(|_| false));
+        directions.extend(self.up.as_ref().map(|_| true));
+        for (side, &up) in sides.iter_mut().zip(&directions) {
+            let shocks = pick(up);
+            side.start(&shocks.iter().collect::<Vec<_>>());
+        }
+        let endings = run(sides, chunk.len(), self.stop(), progress)?;
+        let mut sides = sides.iter();
+        let down = self.down.as_ref().and_then(|_| sides.next());
+        let up = self.up.as_ref().and_then(|_| sides.next());
+        Ok(endings
+            .into_iter()
+            .enumerate()
+            .map(|(lane, ending)| Losses { nodes: self.losses_of(down, up, lane), ending })
+            .collect())
+    }
+
+    /// Losses of one lane, ascending by node.
+    fn losses_of<const L: usize>(
+        &self,
+        down: Option<&Side<'_, L>>,
+        up: Option<&Side<'_, L>>,
+        lane: usize,
+    ) -> Vec<(u32, f64, f64)> {
+        let mut nodes: Vec<u32> =
+            [down, up].into_iter().flatten().flat_map(|s| s.touched().iter().copied()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let of =
+            |side: Option<&Side<'_, L>>, v: u32| side.map_or(0.0, |s| s.losses[v as usize][lane]);
+        nodes
+            .into_iter()
+            .map(|v| (v, of(down, v), of(up, v)))
+            .filter(|(_, d, u)| d.max(*u) > 0.0)
+            .collect()
+    }
+}
+
+/// Dependence that is left of (output, input) pairs with a substitute.
+fn substitutes(
+    snapshot: &Snapshot,
+    responses: &[Response],
+) -> Result<FxHashMap<(Symbol, Symbol), f64>, ImpactError> {
+    let mut left = FxHashMap::default();
+    for (i, response) in responses.iter().enumerate() {
+        let Response::Substitute { output, input, dependence, .. } = response else { continue };
+        let symbol = |field: &str, name: &str| {
+            snapshot.network().symbols.get(name).ok_or_else(|| {
+                let near = suggest(name, snapshot.network().symbols.iter().map(|(_, n)| n))
+                    .map(|n| format!("; did you mean {n}?"))
+                    .unwrap_or_default();
+                ImpactError::Scenario(ScenarioError::new(
+                    format!("responses[{i}].{field}"),
+                    format!("the graph has no product \"{name}\"{near}"),
+                ))
+            })
+        };
+        left.insert((symbol("output", output)?, symbol("input", input)?), *dependence);
+    }
+    Ok(left)
+}
+
+fn index_weights(snapshot: &Snapshot, name: Option<&str>) -> Result<Vec<f64>, ImpactError> {
+    let of = |f: &dyn Fn(u32) -> f64| snapshot.nodes().map(f).collect::<Vec<f64>>();
+    Ok(match name.unwrap_or("out_strength") {
+        "out_strength" => of(&|v| snapshot.out_strength(v)),
+        "in_strength" => of(&|v| snapshot.in_strength(v)),
+        "max_strength" => of(&|v| snapshot.out_strength(v).max(snapshot.in_strength(v))),
+        "output" => of(&|v| snapshot.output(v).unwrap_or(0.0)),
+        attribute => {
+            let attributes = &snapshot.network().nodes.attributes;
+            let number = |v: u32| attributes.get(&v)?.get(attribute)?.as_f64();
+            if !snapshot.nodes().any(|v| number(v).is_some()) {
+                return Err(ScenarioError::new(
+                    "model.index_weight",
+                    format!(
+                        "no node has a numeric attribute \"{attribute}\"; use out_strength, \
+                         in_strength, max_strength, output or such an attribute"
+                    ),
+                )
+                .into());
+            }
+            of(&|v| number(v).unwrap_or(0.0))
+        }
+    })
+}
+
+/// Markets of the replaceability factors: by product, or by an attribute.
+fn markets_by_key(snapshot: &Snapshot, options: &ModelOptions) -> Result<Markets, ImpactError> {
+    let out = snapshot.nodes().map(|v| snapshot.out_strength(v)).collect();
+    let mut numbers: FxHashMap<String, u32> = FxHashMap::default();
+    let mut number = |label: String| {
+        let next = numbers.len() as u32;
+        *numbers.entry(label).or_insert(next)
+    };
+    let mut of = Vec::with_capacity(snapshot.node_count());
+    for v in snapshot.nodes() {
+        let product = || snapshot.name(snapshot.product(v)).to_owned();
+        let label = match options.market_key.as_deref() {
+            None | Some("product") => product(),
+            Some(key) => match snapshot.network().nodes.attributes.get(&v).and_then(|a| a.get(key))
+            {
+                Some(value) => value.to_string(),
+                None => {
+                    return Err(ScenarioError::new(
+                        "model.market_key",
+                        format!("node {} has no attribute \"{key}\"", snapshot.id(v)),
+                    )
+                    .into());
+                }
+            },
+        };
+        of.push(number(label));
+    }
+    Ok(Markets::new(of, numbers.len(), out))
+}

@@ -1,0 +1,416 @@
+//! The one production semantics, compiled: what a node loses given what its inputs lose.
+//!
+//! All analyses that speak of loss evaluate this map. In terms of losses `l = 1 - h` (h: output
+//! relative to the baseline), with `w_e` the share of flow e in all that consumer j gets of
+//! product k:
+//!
+//! ```text
+//! a_e  = clamp((l_i - buffer_e) / width_e, 0, 1)        loss of one arrival (rationing)
+//! L_jk = max(0, sum_e w_e a_e - slack_jk)               loss of one input (slack: link headroom)
+//! l_j  = min(1, max(shock_j,
+//!                   max_k limiting   dependence_k L_jk,
+//!                   max_k threshold  [L_jk > 1 - min_share_k],
+//!                   sum_k additive   share_k L_jk))
+//! ```
+//!
+//! It is the generalised Leontief map of Diem et al. 2022 (Sci Rep 12:7719), eqs. 4-7, with a
+//! dependence per input, thresholds and rationing. Upstream losses use the same form with one
+//! additive input per node: the orders of its consumers. Working with losses keeps a zero exact.
+
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashMap;
+
+use crate::graph::{Condensation, Snapshot};
+use crate::model::{Rule, Symbol};
+
+use super::rationing::Ration;
+
+/// Slack against rounding in a threshold test: shares are sums of quotients.
+const THRESHOLD_TOLERANCE: f64 = 1e-9;
+
+/// How the loss of one input acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum InputRule {
+    /// Binds with this dependence.
+    Limiting(f64),
+    /// Adds its loss times the share of all inputs.
+    Additive,
+    /// Gone once more than this share is lost.
+    Threshold(f64),
+    /// No effect.
+    None,
+}
+
+/// Input rows of every node: groups (one for each input) of arrivals (one for each supplier).
+#[derive(Debug)]
+pub struct Rows {
+    node_group: Vec<u32>,
+    group_start: Vec<u32>,
+    group_rule: Vec<u32>,
+    rules: Vec<InputRule>,
+    /// Share of each group in all inputs of its node (additive rule).
+    group_share: Vec<f64>,
+    /// Headroom of each group beyond its baseline; empty: none.
+    group_slack: Vec<f64>,
+    source: Vec<u32>,
+    weight: Vec<f64>,
+    /// Per arrival; empty: proportional.
+    ration: Vec<Ration>,
+    dependent_start: Vec<u32>,
+    dependents: Vec<u32>,
+    condensation: OnceLock<Condensation>,
+}
+
+/// The input that binds a node.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Binding {
+    /// The node loses nothing.
+    Nothing,
+    /// Its own shock.
+    Shock,
+    /// The scarcest limiting or threshold input (a group).
+    Input(usize),
+    /// The sum of its additive inputs.
+    Sum,
+}
+
+impl Rows {
+    /// Rows of missing inputs: suppliers act on consumers.
+    ///
+    /// `headroom`: links carry up to their capacity. `ration`: one entry per arrival, or empty.
+    /// `dependence`: replaces the dependence of (output, input) pairs (substitutes).
+    pub fn downstream(
+        snapshot: &Snapshot,
+        headroom: bool,
+        ration: Vec<Ration>,
+        dependence: &FxHashMap<(Symbol, Symbol), f64>,
+    ) -> Self {
+        let n = snapshot.node_count();
+        let groups = snapshot.group_count();
+        let network = snapshot.network();
+        let mut table: FxHashMap<(Symbol, Symbol), u32> = FxHashMap::default();
+        let mut rules = vec![InputRule::Limiting(1.0)];
+        for r in &network.requirements {
+            let stated = dependence.get(&(r.output, r.input)).copied();
+            let rule = match r.rule {
+                Rule::Limiting => {
+                    InputRule::Limiting(stated.unwrap_or_else(|| r.dependence_value()))
+                }
+                Rule::Additive => InputRule::Additive,
+                Rule::None => InputRule::None,
+                Rule::Threshold => {
+                    InputRule::Threshold(1.0 - r.min_share.unwrap_or(1.0) + THRESHOLD_TOLERANCE)
+                }
+            };
+            table.insert((r.output, r.input), rules.len() as u32);
+            rules.push(rule);
+        }
+        for (&pair, &value) in dependence {
+            table.entry(pair).or_insert_with(|| {
+                rules.push(InputRule::Limiting(value));
+                rules.len() as u32 - 1
+            });
+        }
+
+        let mut node_group = Vec::with_capacity(n + 1);
+        let mut group_start = Vec::with_capacity(groups + 1);
+        let mut group_rule = Vec::with_capacity(groups);
+        let mut group_share = Vec::with_capacity(groups);
+        let mut group_slack = Vec::new();
+        let flows = snapshot.arrival_flows();
+        let mut weight = vec![0.0; flows.len()];
+        for node in snapshot.nodes() {
+            node_group.push(group_rule.len() as u32);
+            let product = snapshot.product(node);
+            for group in snapshot.groups(node) {
+                let arrivals = snapshot.group_arrivals(group);
+                let input = snapshot.group_product(group);
+                let of = |e: usize| snapshot.quantity(flows[e] as usize);
+                let baseline: f64 = arrivals.clone().map(of).sum();
+                let share = |amount: f64| if baseline > 0.0 { amount / baseline } else { 0.0 };
+                if headroom {
+                    let mut total = 0.0;
+                    for e in arrivals.clone() {
+                        let capacity = snapshot.flow_capacity(flows[e] as usize).max(of(e));
+                        weight[e] = share(capacity);
+                        total += weight[e];
+                    }
+                    group_slack.push((total - 1.0).max(0.0));
+                } else {
+                    for e in arrivals.clone() {
+                        weight[e] = share(of(e));
+                    }
+                }
+                group_start.push(arrivals.start as u32);
+                group_rule.push(table.get(&(product, input)).copied().unwrap_or(0));
+                let all = snapshot.in_strength(node);
+                group_share.push(if all > 0.0 { baseline / all } else { 0.0 });
+            }
+        }
+        node_group.push(group_rule.len() as u32);
+        group_start.push(flows.len() as u32);
+
+        let mut dependent_start = Vec::with_capacity(n + 1);
+        dependent_start.push(0);
+        for node in snapshot.nodes() {
+            dependent_start.push(snapshot.flows_out(node).end as u32);
+        }
+        Self {
+            node_group,
+            group_start,
+            group_rule,
+            rules,
+            group_share,
+            group_slack,
+            source: snapshot.arrival_suppliers().to_vec(),
+            weight,
+            ration,
+            dependent_start,
+            dependents: network.flows.to.clone(),
+            condensation: OnceLock::new(),
+        }
+    }
+
+    /// Rows of missing orders: consumers act on suppliers, each by its share of what the supplier
+    /// sells (Diem et al. 2022, eq. 3). Arrivals are in the order of the flows.
+    pub fn upstream(snapshot: &Snapshot) -> Self {
+        let n = snapshot.node_count();
+        let m = snapshot.flow_count();
+        let mut node_group = Vec::with_capacity(n + 1);
+        let mut group_start = Vec::new();
+        let mut weight = vec![0.0; m];
+        for node in snapshot.nodes() {
+            node_group.push(group_start.len() as u32);
+            let flows = snapshot.flows_out(node);
+            if flows.is_empty() {
+                continue;
+            }
+            group_start.push(flows.start as u32);
+            let all = snapshot.out_strength(node);
+            for e in flows {
+                weight[e] = if all > 0.0 { snapshot.quantity(e) / all } else { 0.0 };
+            }
+        }
+        let groups = group_start.len();
+        node_group.push(groups as u32);
+        group_start.push(m as u32);
+        let mut dependent_start = Vec::with_capacity(n + 1);
+        dependent_start.push(0);
+        for node in snapshot.nodes() {
+            dependent_start.push(snapshot.arrivals(node).end as u32);
+        }
+        Self {
+            node_group,
+            group_start,
+            group_rule: vec![0; groups],
+            rules: vec![InputRule::Additive],
+            group_share: vec![1.0; groups],
+            group_slack: Vec::new(),
+            source: snapshot.network().flows.to.clone(),
+            weight,
+            ration: Vec::new(),
+            dependent_start,
+            dependents: snapshot.arrival_suppliers().to_vec(),
+            condensation: OnceLock::new(),
+        }
+    }
+
+    /// Number of nodes.
+    pub fn node_count(&self) -> usize {
+        self.node_group.len() - 1
+    }
+
+    /// Number of arrivals.
+    pub fn arrival_count(&self) -> usize {
+        self.source.len()
+    }
+
+    /// Groups of a node.
+    pub fn groups(&self, node: u32) -> std::ops::Range<usize> {
+        self.node_group[node as usize] as usize..self.node_group[node as usize + 1] as usize
+    }
+
+    /// Arrivals of a group.
+    pub fn arrivals(&self, group: usize) -> std::ops::Range<usize> {
+        self.group_start[group] as usize..self.group_start[group + 1] as usize
+    }
+
+    /// Number of arrivals of a node.
+    pub fn arrivals_of(&self, node: u32) -> usize {
+        let groups = self.groups(node);
+        (self.group_start[groups.end] - self.group_start[groups.start]) as usize
+    }
+
+    /// Rule of a group.
+    pub fn rule(&self, group: usize) -> InputRule {
+        self.rules[self.group_rule[group] as usize]
+    }
+
+    /// Share of a group in all inputs of its node.
+    pub fn share(&self, group: usize) -> f64 {
+        self.group_share[group]
+    }
+
+    /// Headroom of a group beyond its baseline, as a share of it.
+    pub fn slack(&self, group: usize) -> f64 {
+        self.group_slack.get(group).copied().unwrap_or(0.0)
+    }
+
+    /// The node behind an arrival.
+    pub fn source(&self, arrival: usize) -> u32 {
+        self.source[arrival]
+    }
+
+    /// Share of an arrival in its group's baseline (of its capacity, with headroom).
+    pub fn weight(&self, arrival: usize) -> f64 {
+        self.weight[arrival]
+    }
+
+    /// Rationing of an arrival.
+    pub fn ration(&self, arrival: usize) -> Ration {
+        self.ration.get(arrival).copied().unwrap_or(Ration::PROPORTIONAL)
+    }
+
+    /// Nodes that a node acts on.
+    pub fn dependents(&self, node: u32) -> &[u32] {
+        let (start, end) =
+            (self.dependent_start[node as usize], self.dependent_start[node as usize + 1]);
+        &self.dependents[start as usize..end as usize]
+    }
+
+    /// Components in the direction in which losses travel (computed at first use).
+    pub fn condensation(&self) -> &Condensation {
+        self.condensation
+            .get_or_init(|| Condensation::new(self.node_count(), |node| self.dependents(node)))
+    }
+
+    /// Loss of one input in each of `L` scenarios.
+    #[inline]
+    pub fn group_loss<const L: usize, S: ArrivalScale<L>>(
+        &self,
+        group: usize,
+        losses: &[[f64; L]],
+        scale: &S,
+    ) -> [f64; L] {
+        let mut sum = [0.0; L];
+        for e in self.arrivals(group) {
+            let i = self.source[e];
+            let mut arrival = losses[i as usize];
+            if let Some(ration) = self.ration.get(e) {
+                for a in &mut arrival {
+                    *a = ration.loss(*a);
+                }
+            }
+            scale.apply(&mut arrival, e, i);
+            let w = self.weight[e];
+            for lane in 0..L {
+                sum[lane] += w * arrival[lane];
+            }
+        }
+        let slack = self.slack(group);
+        if slack > 0.0 {
+            for s in &mut sum {
+                *s = (*s - slack).max(0.0);
+            }
+        }
+        sum
+    }
+
+    /// Loss of a node in each of `L` scenarios, given the losses of the nodes that act on it.
+    #[inline]
+    pub fn node_loss<const L: usize, S: ArrivalScale<L>>(
+        &self,
+        node: u32,
+        shock: &[f64; L],
+        losses: &[[f64; L]],
+        scale: &S,
+    ) -> [f64; L] {
+        let mut worst = *shock;
+        let mut added = [0.0; L];
+        for group in self.groups(node) {
+            let rule = self.rule(group);
+            if rule == InputRule::None || rule == InputRule::Limiting(0.0) {
+                continue;
+            }
+            let loss = self.group_loss(group, losses, scale);
+            match rule {
+                InputRule::Limiting(dependence) => {
+                    for lane in 0..L {
+                        worst[lane] = worst[lane].max(dependence * loss[lane]);
+                    }
+                }
+                InputRule::Threshold(most) => {
+                    for lane in 0..L {
+                        if loss[lane] > most {
+                            worst[lane] = 1.0;
+                        }
+                    }
+                }
+                InputRule::Additive => {
+                    let share = self.group_share[group];
+                    for lane in 0..L {
+                        added[lane] += share * loss[lane];
+                    }
+                }
+                InputRule::None => {}
+            }
+        }
+        for lane in 0..L {
+            worst[lane] = worst[lane].max(added[lane]).min(1.0);
+        }
+        worst
+    }
+
+    /// What binds a node in a state (first of equals: shock, then inputs by product name).
+    pub fn binding<S: ArrivalScale<1>>(
+        &self,
+        node: u32,
+        shock: f64,
+        losses: &[[f64; 1]],
+        scale: &S,
+    ) -> Binding {
+        let mut worst = shock;
+        let mut binding = if shock > 0.0 { Binding::Shock } else { Binding::Nothing };
+        let mut added = 0.0;
+        for group in self.groups(node) {
+            let [loss] = self.group_loss(group, losses, scale);
+            let cap = match self.rule(group) {
+                InputRule::Limiting(dependence) => dependence * loss,
+                InputRule::Threshold(most) => f64::from(loss > most),
+                InputRule::Additive => {
+                    added += self.group_share[group] * loss;
+                    0.0
+                }
+                InputRule::None => 0.0,
+            };
+            if cap > worst {
+                worst = cap;
+                binding = Binding::Input(group);
+            }
+        }
+        if added > worst { Binding::Sum } else { binding }
+    }
+}
+
+/// What scales or caps an arrival's loss beyond the supplier's own: cuts, replaceability, spare
+/// supply.
+pub trait ArrivalScale<const L: usize> {
+    /// Changes the loss of arrival `arrival` from `supplier` to `consumer`, in every lane.
+    fn apply(&self, loss: &mut [f64; L], arrival: usize, supplier: u32);
+
+    /// Turns the slope of an arrival's loss into the slope after [`ArrivalScale::apply`], at the
+    /// loss `at` before it.
+    fn slope(&self, slope: &mut [f64; L], at: f64, arrival: usize, supplier: u32);
+}
+
+/// Nothing beyond the supplier's own loss.
+#[derive(Debug, Clone, Copy)]
+pub struct Unscaled;
+
+impl<const L: usize> ArrivalScale<L> for Unscaled {
+    #[inline(always)]
+    fn apply(&self, _: &mut [f64; L], _: usize, _: u32) {}
+
+    fn slope(&self, _: &mut [f64; L], _: f64, _: usize, _: u32) {}
+}
