@@ -2,11 +2,18 @@
 //!
 //! The map is condensed into strongly connected components (losses travel along the arcs). A
 //! component without a cycle takes one evaluation; inside a cycle the map is iterated in place
-//! (Gauss-Seidel), and where that is slow the limit of the active linear piece is solved for
-//! directly (policy iteration, Howard 1960): with losses `l`, active piece `l -> M l + r` and
-//! `y = (I - M)^-1 r`, the step from `l` towards `y` stays below the least fixed point as long as
-//! no piece changes on the way, because `M >= 0`. Steps that would leave the piece are shortened
-//! to its end, so the limit is approached from below and never overshot.
+//! (Gauss-Seidel), and where that is slow the limit of the active piece is solved for directly
+//! (policy iteration, Howard 1960).
+//!
+//! With losses `l <= F(l)` below the least fixed point and the active affine piece `M z + r` of
+//! every node at `l` (so `F(z) >= min(1, M z + r)` as long as no arrival leaves its linear part),
+//! let `y` be the fixed point of `min(1, M z + r)`, found from above: nodes that stay below 1 form
+//! a set A, `y_A = (I - M_AA)^-1 (M_AC 1 + r)`. If every pivot of that elimination is positive,
+//! `I - M_AA` is a nonsingular M-matrix (Berman and Plemmons 1979, ch. 6) and the whole segment
+//! from `l` to `y` lies below the least fixed point: were it crossed first in the coordinates S,
+//! none of them could have `z < min(1, M z + r)` there, so S lies in A, and the excess
+//! `D <= M_SS D` must vanish. A segment that would leave the linear part of an arrival is cut
+//! short there. Without positive pivots iteration goes on alone.
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -146,7 +153,7 @@ fn newton_step<S: ArrivalScale<1>>(
     }
     let mut matrix: Vec<BTreeMap<usize, f64>> = Vec::with_capacity(moving.len());
     let mut right = Vec::with_capacity(moving.len());
-    // How far each node may move before one of its pieces changes.
+    // How far each node may move before one of its arrivals leaves its linear part.
     let mut ends: Vec<f64> = vec![1.0; moving.len()];
     for (node, binding) in &moving {
         let groups = match *binding {
@@ -184,7 +191,7 @@ fn newton_step<S: ArrivalScale<1>>(
         matrix.push(row);
         right.push(constant);
     }
-    let Some(solution) = eliminate(matrix, right) else { return false };
+    let Some(solution) = capped_solution(&matrix, &right) else { return false };
     // The longest step that keeps every piece.
     let mut length = 1.0f64;
     for (k, (node, _)) in moving.iter().enumerate() {
@@ -209,6 +216,52 @@ fn newton_step<S: ArrivalScale<1>>(
         }
     }
     true
+}
+
+/// The fixed point of `min(1, M z + r)` from above; `None` if the part below 1 cannot be solved.
+fn capped_solution(matrix: &[BTreeMap<usize, f64>], right: &[f64]) -> Option<Vec<f64>> {
+    let n = right.len();
+    let mut solution = vec![1.0; n];
+    let mut free = vec![false; n];
+    loop {
+        let mut grown = false;
+        for i in 0..n {
+            if !free[i] {
+                let value = matrix[i].iter().fold(right[i], |sum, (&j, &m)| sum + m * solution[j]);
+                if value <= 1.0 {
+                    free[i] = true;
+                    grown = true;
+                }
+            }
+        }
+        if !grown {
+            return Some(solution);
+        }
+        let members: Vec<usize> = (0..n).filter(|&i| free[i]).collect();
+        let mut place = vec![usize::MAX; n];
+        for (k, &i) in members.iter().enumerate() {
+            place[i] = k;
+        }
+        let mut inner = Vec::with_capacity(members.len());
+        let mut constant = Vec::with_capacity(members.len());
+        for &i in &members {
+            let mut row = BTreeMap::new();
+            let mut c = right[i];
+            for (&j, &m) in &matrix[i] {
+                if free[j] {
+                    row.insert(place[j], m);
+                } else {
+                    c += m;
+                }
+            }
+            inner.push(row);
+            constant.push(c);
+        }
+        let values = eliminate(inner, constant)?;
+        for (&i, value) in members.iter().zip(values) {
+            solution[i] = value.min(1.0);
+        }
+    }
 }
 
 /// Solves `y = M y + r` by elimination in the order of least fill; `None` if a pivot vanishes (no
@@ -243,7 +296,7 @@ fn eliminate(mut rows: Vec<BTreeMap<usize, f64>>, mut right: Vec<f64>) -> Option
         let own = rows[k].remove(&k).unwrap_or(0.0);
         columns[k].remove(&k);
         let pivot = 1.0 - own;
-        if pivot <= 1e-13 {
+        if pivot <= 1e-12 {
             return None;
         }
         right[k] /= pivot;

@@ -4,8 +4,10 @@
 //! exact limit; [`rationing`] and [`substitution`] say who is served and what replaces a loss;
 //! [`shock`] resolves scenarios against a snapshot and [`model`] puts it all together.
 
+pub mod explain;
 pub mod limit;
 pub mod model;
+pub mod outcome;
 pub mod rationing;
 pub mod rows;
 pub mod shock;
@@ -13,5 +15,6 @@ pub mod solve;
 pub mod substitution;
 
 pub use model::{ImpactModel, LANES, Losses, Prepared, Solution};
+pub use outcome::{Outcome, TargetNodes, ZeroReason, outcomes};
 pub use shock::{ImpactError, Shocks};
 pub use solve::Ending;

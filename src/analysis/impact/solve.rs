@@ -15,7 +15,7 @@ use super::substitution::{FactorRule, Factors};
 /// Most plain sweeps before the exact limit is computed by components.
 const PLAIN_SWEEPS: u64 = 20_000;
 /// Arrivals evaluated in plain sweeps before that, about.
-const PLAIN_WORK: u64 = 500_000;
+const PLAIN_WORK: u64 = 200_000;
 
 /// Shock of one scenario in one direction: nodes with their loss, ascending, each once.
 pub type NodeShock = Vec<(u32, f64)>;

@@ -92,7 +92,8 @@ pub enum FactorRule<'a> {
 #[derive(Debug, Clone)]
 pub struct Factors<'a, const L: usize> {
     rule: Option<FactorRule<'a>>,
-    /// `SupplierShare`: what is left; `MarketShare`: the factor; pools: what is not filled.
+    /// Factor per supplier (`SupplierShare`), per market (`MarketShare`), or what is left unfilled
+    /// per slot (pools).
     state: Vec<[f64; L]>,
     hot: Vec<bool>,
 }
@@ -102,7 +103,8 @@ impl<'a, const L: usize> Factors<'a, L> {
     pub fn new(rule: Option<FactorRule<'a>>) -> Self {
         let slots = match rule {
             None => 0,
-            Some(FactorRule::SupplierShare(m) | FactorRule::MarketShare(m)) => m.count(),
+            Some(FactorRule::SupplierShare(m)) => m.of.len(),
+            Some(FactorRule::MarketShare(m)) => m.count(),
             Some(FactorRule::Pools(p)) => p.markets.count() * p.classes.count as usize,
         };
         Self { rule, state: vec![[0.0; L]; slots], hot: vec![false; slots] }
@@ -118,11 +120,8 @@ impl<'a, const L: usize> Factors<'a, L> {
         self.hot.fill(false);
         match self.rule {
             None => return,
-            Some(FactorRule::SupplierShare(markets)) => {
-                for market in 0..markets.count() as u32 {
-                    self.state[market as usize] = left(markets, market, losses);
-                }
-            }
+            // Factors of nodes without a loss do not matter: they scale nothing.
+            Some(FactorRule::SupplierShare(_)) => self.state.fill([1.0; L]),
             Some(FactorRule::MarketShare(_)) => self.state.fill([0.0; L]),
             Some(FactorRule::Pools(_)) => self.state.fill([1.0; L]),
         }
@@ -137,20 +136,26 @@ impl<'a, const L: usize> Factors<'a, L> {
                 for &node in touched {
                     self.hot[markets.of[node as usize] as usize] = true;
                 }
-                let share = matches!(self.rule, Some(FactorRule::MarketShare(_)));
-                for market in 0..markets.count() as u32 {
-                    if !self.hot[market as usize] {
-                        continue;
+                let mut left_of = vec![[0.0; L]; markets.count()];
+                for market in 0..markets.count() {
+                    if self.hot[market] {
+                        left_of[market] = left(markets, market as u32, losses);
                     }
-                    let left = left(markets, market, losses);
-                    self.state[market as usize] = if share {
-                        let lost = lost(markets, market, losses);
-                        std::array::from_fn(|lane| {
-                            if left[lane] > 0.0 { (lost[lane] / left[lane]).min(1.0) } else { 1.0 }
-                        })
-                    } else {
-                        left
-                    };
+                }
+                if matches!(self.rule, Some(FactorRule::MarketShare(_))) {
+                    for market in (0..markets.count()).filter(|&q| self.hot[q]) {
+                        let lost = lost(markets, market as u32, losses);
+                        self.state[market] = std::array::from_fn(|lane| {
+                            share_of_left(lost[lane], left_of[market][lane])
+                        });
+                    }
+                } else {
+                    for &node in touched {
+                        let left = &left_of[markets.of[node as usize] as usize];
+                        let out = markets.out[node as usize];
+                        self.state[node as usize] =
+                            std::array::from_fn(|lane| share_of_left(out, left[lane]));
+                    }
                 }
             }
             Some(FactorRule::Pools(pools)) => self.refresh_pools(pools, losses),
@@ -212,7 +217,9 @@ impl<'a, const L: usize> Factors<'a, L> {
             state: self.state.iter().map(|s| [s[lane]]).collect(),
             hot: vec![true; self.hot.len()],
         };
-        one.refresh(losses, &[]);
+        let touched: Vec<u32> =
+            (0..losses.len() as u32).filter(|&v| losses[v as usize][0] > 0.0).collect();
+        one.refresh(losses, &touched);
         one
     }
 
@@ -221,12 +228,10 @@ impl<'a, const L: usize> Factors<'a, L> {
     pub fn apply(&self, loss: &mut [f64; L], arrival: usize, supplier: u32) {
         match self.rule {
             None => {}
-            Some(FactorRule::SupplierShare(markets)) => {
-                let out = markets.out[supplier as usize];
-                let left = self.state[markets.of[supplier as usize] as usize];
+            Some(FactorRule::SupplierShare(_)) => {
+                let factor = self.state[supplier as usize];
                 for lane in 0..L {
-                    let factor = if left[lane] > 0.0 { (out / left[lane]).min(1.0) } else { 1.0 };
-                    loss[lane] *= factor;
+                    loss[lane] *= factor[lane];
                 }
             }
             Some(FactorRule::MarketShare(markets)) => {
@@ -244,6 +249,11 @@ impl<'a, const L: usize> Factors<'a, L> {
             }
         }
     }
+}
+
+/// `min(1, part / left)`; 1 where nothing is left.
+fn share_of_left(part: f64, left: f64) -> f64 {
+    if left > 0.0 { (part / left).min(1.0) } else { 1.0 }
 }
 
 fn left<const L: usize>(markets: &Markets, market: u32, losses: &[[f64; L]]) -> [f64; L] {
