@@ -1,5 +1,8 @@
 //! Chokepoint: a graph-database-backed dependency network service.
 
 pub mod analysis;
+pub mod dataset;
 pub mod graph;
 pub mod model;
+pub mod service;
+pub mod store;

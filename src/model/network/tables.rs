@@ -39,6 +39,11 @@ impl StringArena {
         self.ends.len()
     }
 
+    /// Bytes of all strings together.
+    pub fn text_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// True if it holds no string.
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
@@ -244,6 +249,39 @@ pub struct FlowTable {
     pub joint: BTreeSet<u32>,
     /// Attributes of the flows that have any.
     pub attributes: FxHashMap<u32, Attributes>,
+}
+
+impl FlowTable {
+    /// The flows `rows`, in that order. Columns are moved one by one, so that at most one of
+    /// them is in memory twice.
+    pub(super) fn select(self, rows: &[u32]) -> Self {
+        fn pick<T: Copy>(column: Vec<T>, rows: &[u32]) -> Vec<T> {
+            rows.iter().map(|&e| column[e as usize]).collect()
+        }
+        let column = |column: FigureColumn| column.reorder(rows);
+        let mut attributes = self.attributes;
+        let mut selected = Self {
+            from: pick(self.from, rows),
+            to: pick(self.to, rows),
+            product: pick(self.product, rows),
+            quantity: column(self.quantity),
+            capacity: column(self.capacity),
+            lead_days: column(self.lead_days),
+            joint: BTreeSet::new(),
+            attributes: FxHashMap::default(),
+        };
+        if !self.joint.is_empty() || !attributes.is_empty() {
+            for (row, e) in rows.iter().enumerate() {
+                if self.joint.contains(e) {
+                    selected.joint.insert(row as u32);
+                }
+                if let Some(a) = attributes.remove(e) {
+                    selected.attributes.insert(row as u32, a);
+                }
+            }
+        }
+        selected
+    }
 }
 
 /// What one product needs to make another.

@@ -1,0 +1,3 @@
+//! Files <-> networks.
+
+pub mod formats;
