@@ -6,3 +6,4 @@ pub mod graph;
 pub mod model;
 pub mod service;
 pub mod store;
+pub mod http;
