@@ -1,6 +1,7 @@
 //! Chokepoint: a graph-database-backed dependency network service.
 
 pub mod analysis;
+pub mod config;
 pub mod dataset;
 pub mod graph;
 pub mod model;
