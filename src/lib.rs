@@ -8,3 +8,4 @@ pub mod model;
 pub mod service;
 pub mod store;
 pub mod http;
+pub mod store;
