@@ -5,8 +5,11 @@ use std::io::{Seek, Write};
 
 use super::format::Format;
 use super::intake::Intake;
-use super::ndjson::Lines;
+use super::ndjson::Ndjson;
 use super::report::{ImportError, ImportOptions, ImportReport};
+use super::rows::Rows;
+use super::tables::Table;
+use super::{archive, graphml, node_link};
 use crate::model::{Change, Network};
 
 /// Reads one file that arrives in chunks of any size.
@@ -39,7 +42,8 @@ pub struct Importer {
 
 #[derive(Debug)]
 enum Reader {
-    Lines(Lines),
+    Lines(Rows<Ndjson>),
+    Table(Rows<Table>),
     Spool(Format, File),
 }
 
@@ -52,7 +56,8 @@ impl Importer {
     /// [`ImportError::Spool`] if the format needs a temporary file and none can be made.
     pub fn new(format: Format, options: ImportOptions) -> Result<Self, ImportError> {
         let reader = match format {
-            Format::Ndjson => Reader::Lines(Lines::default()),
+            Format::Ndjson => Reader::Lines(Rows::new(Ndjson)),
+            Format::Csv => Reader::Table(Rows::new(Table::default())),
             _ => Reader::Spool(
                 format,
                 match &options.spool_dir {
@@ -86,6 +91,7 @@ impl Importer {
     fn take(&mut self, chunk: &[u8]) -> Result<(), ImportError> {
         match &mut self.reader {
             Reader::Lines(lines) => lines.feed(chunk, &mut self.intake),
+            Reader::Table(rows) => rows.feed(chunk, &mut self.intake),
             Reader::Spool(_, file) => Ok(file.write_all(chunk)?),
         }
     }
@@ -98,9 +104,17 @@ impl Importer {
     fn read_out(self) -> Result<Intake, ImportError> {
         let Self { mut intake, reader, .. } = self;
         match reader {
-            Reader::Lines(lines) => lines.finish(&mut intake)?,
-            Reader::Spool(_format, mut file) => {
+            Reader::Lines(lines) => {
+                lines.finish(&mut intake)?;
+            }
+            Reader::Table(rows) => rows.finish(&mut intake)?.finish()?,
+            Reader::Spool(format, mut file) => {
                 file.rewind()?;
+                match format {
+                    Format::CsvZip | Format::Neo4jZip => archive::read(file, &mut intake)?,
+                    Format::GraphMl => graphml::read(file, &mut intake)?,
+                    _ => node_link::read(file, &mut intake)?,
+                }
             }
         }
         Ok(intake)

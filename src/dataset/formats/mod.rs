@@ -6,14 +6,26 @@
 //! refused or left out is the caller's choice. Records that the importer hands on are checked:
 //! finite, not negative, known countries, no dangling flows.
 
+mod archive;
+mod columns;
+mod document;
+mod export;
 mod fields;
 mod format;
+mod graphml;
 mod import;
 mod intake;
 mod ndjson;
+mod node_link;
 mod report;
+mod rows;
+mod tables;
 
+pub use export::Exporter;
 pub use fields::Kind;
 pub use format::Format;
 pub use import::Importer;
 pub use report::{ImportError, ImportOptions, ImportReport, Limits, RowProblem};
+
+#[cfg(test)]
+mod tests;
