@@ -1,10 +1,10 @@
-//! `chokepoint import`: files into the store.
+//! `chokepoint import` and `export`: files into the store and back.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufWriter, Read, Write as _};
 use std::path::PathBuf;
 
-use chokepoint::dataset::formats::Format;
+use chokepoint::dataset::formats::{Exporter, Format};
 use chokepoint::model::GraphSettings;
 use chokepoint::service::graphs::WriteContext;
 use chokepoint::service::imports::{ImportFailure, ImportMode, ImportRequest};
@@ -90,10 +90,7 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
             if read == 0 {
                 break;
             }
-            service
-                .pool
-                .install(|| import.feed(&chunk[..read]))
-                .map_err(ImportFailure::from)?;
+            service.pool.install(|| import.feed(&chunk[..read])).map_err(ImportFailure::from)?;
             bar.inc(read as u64);
         }
         bar.finish_and_clear();
@@ -129,7 +126,11 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
         report.requirements,
         done.graph,
         done.version,
-        if report.skipped > 0 { format!(", left out {} bad rows", report.skipped) } else { String::new() }
+        if report.skipped > 0 {
+            format!(", left out {} bad rows", report.skipped)
+        } else {
+            String::new()
+        }
     );
     Ok(())
 }
@@ -142,4 +143,64 @@ fn progress_bar(bytes: u64) -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Flags of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    common: Common,
+    /// Graph to export.
+    graph: String,
+    /// The file: .ndjson, .csv.zip, .graphml, .json (node-link) or .neo4j.zip; `-` writes NDJSON
+    /// to the terminal.
+    file: PathBuf,
+    /// Version (default: the newest).
+    #[arg(long)]
+    at: Option<u64>,
+}
+
+/// Exports a graph.
+pub fn export(args: &ExportArgs) -> Result<(), Failure> {
+    let config = args.common.settings(Vec::new())?;
+    log(&config, true);
+    let path = args.file.display().to_string();
+    let failed = |error| Failure::File { path: path.clone(), error };
+    let to_stdout = path == "-";
+    let name = args.file.file_name().map(|n| n.to_string_lossy().into_owned());
+    let format = if to_stdout {
+        Format::Ndjson
+    } else {
+        Format::from_extension(name.as_deref().unwrap_or_default())
+            .filter(|format| *format != Format::Csv)
+            .ok_or_else(|| {
+                Failure::Input(format!(
+                    "{path}: the format is told by the extension; use .ndjson, .csv.zip, .graphml, .json or .neo4j.zip"
+                ))
+            })?
+    };
+    let service = open(&config)?;
+    let snapshot = service.catalogue.load(&args.graph, args.at)?;
+    let title = snapshot.info().settings.title.as_deref();
+    let exporter = Exporter::new(format, snapshot.network(), title);
+    if to_stdout {
+        let mut out = std::io::stdout().lock();
+        for chunk in exporter {
+            out.write_all(&chunk).map_err(failed)?;
+        }
+        return out.flush().map_err(failed);
+    }
+    let mut out = BufWriter::new(File::create(&args.file).map_err(failed)?);
+    for chunk in exporter {
+        out.write_all(&chunk).map_err(failed)?;
+    }
+    out.flush().map_err(failed)?;
+    println!(
+        "exported {} nodes and {} flows of {} (version {}) to {path}",
+        snapshot.node_count(),
+        snapshot.flow_count(),
+        args.graph,
+        snapshot.info().version
+    );
+    Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod files;
 mod serve;
+mod store;
 pub mod table;
 
 use std::path::PathBuf;
@@ -40,6 +41,14 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Import a file into a graph.
     Import(files::ImportArgs),
+    /// Export a graph to a file.
+    Export(files::ExportArgs),
+    /// Check every stored record.
+    Check(store::StoreArgs),
+    /// Write a backup of the whole store to a file.
+    Backup(store::BackupArgs),
+    /// Make a new store of a backup, in a new or empty directory.
+    Restore(store::BackupArgs),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -104,7 +113,6 @@ impl Failure {
             Self::Input(_) => 3,
             Self::File { error, .. } if error.kind() == std::io::ErrorKind::NotFound => 4,
             Self::File { .. } => 3,
-            Self::Store(StoreError::NoSuchGraph(_) | StoreError::NoSuchVersion(..)) => 4,
             Self::Store(_) | Self::Service(ServiceError::Store(_)) => 5,
             Self::Service(ServiceError::Absent { .. }) => 4,
             Self::Service(ServiceError::Internal) => 1,
@@ -131,6 +139,10 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Serve(args) => serve::serve(&args),
         Command::Import(args) => files::import(&args),
+        Command::Export(args) => files::export(&args),
+        Command::Check(args) => store::check(&args),
+        Command::Backup(args) => store::backup(&args),
+        Command::Restore(args) => store::restore(&args),
         Command::Openapi => {
             print!("{}", chokepoint::http::openapi::document_text());
             Ok(())
@@ -174,8 +186,7 @@ fn log(config: &Config, quiet: bool) {
     use chokepoint::config::LogFormat;
     let filter = if quiet { "warn" } else { &config.log_filter };
     let filter = tracing_subscriber::EnvFilter::new(filter);
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log {
         LogFormat::Json => builder.json().init(),
         LogFormat::Pretty => builder.init(),

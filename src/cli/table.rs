@@ -13,9 +13,8 @@ pub fn impact(answer: &Value) -> String {
     let rows: Vec<Vec<String>> = results.iter().map(row).collect();
     let heads = ["target", "loss", "range", "critical first - proportional", "binding input"];
     // Columns that no row fills are left out.
-    let shown: Vec<usize> = (0..heads.len())
-        .filter(|&c| c < 2 || rows.iter().any(|row| !row[c].is_empty()))
-        .collect();
+    let shown: Vec<usize> =
+        (0..heads.len()).filter(|&c| c < 2 || rows.iter().any(|row| !row[c].is_empty())).collect();
     let width = |c: usize| {
         rows.iter().map(|row| row[c].chars().count()).chain([heads[c].len()]).max().unwrap_or(0)
     };

@@ -1,11 +1,9 @@
-//! Files <-> networks.
-
-pub mod formats;
 //! Files to network and back: reference tables, synthesis, presets, registers, file formats.
 //!
 //! Knows `model` only. Everything of `graph-data/` is part of the program, so that it needs nothing
 //! beside itself; the tables can be read from a directory too.
 
+pub mod formats;
 pub mod presets;
 pub mod registers;
 pub mod synthesis;
@@ -26,8 +24,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| match Tables::embedded() {
     Err(error) => unreachable!("{error}"),
 });
 
-static COUNTRIES: LazyLock<Arc<Countries>> =
-    LazyLock::new(|| Arc::new(TABLES.country_register()));
+static COUNTRIES: LazyLock<Arc<Countries>> = LazyLock::new(|| Arc::new(TABLES.country_register()));
 
 /// The reference tables of this program, read and checked once.
 pub fn tables() -> &'static Tables {

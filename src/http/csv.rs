@@ -68,7 +68,9 @@ pub fn table<'a>(rows: impl Iterator<Item = &'a Map<String, Value>>) -> Result<V
     };
     let mut writer = csv::Writer::from_writer(Vec::new());
     if !columns.is_empty() {
-        writer.write_record(columns.iter().map(|c| safe(c).into_owned())).map_err(|e| failed(&e))?;
+        writer
+            .write_record(columns.iter().map(|c| safe(c).into_owned()))
+            .map_err(|e| failed(&e))?;
     }
     let mut by_name: rustc_hash::FxHashMap<&str, &str> = Default::default();
     for row in &rows {

@@ -20,8 +20,19 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Lists that can be had with the extension `.csv`.
 const CSV_LISTS: &[&str] = &[
-    "graphs", "versions", "nodes", "flows", "requirements", "scenarios", "products", "countries",
-    "stages", "policies", "projects", "stockpiles",
+    "graphs",
+    "versions",
+    "nodes",
+    "flows",
+    "requirements",
+    "scenarios",
+    "products",
+    "countries",
+    "stages",
+    "policies",
+    "projects",
+    "stockpiles",
+    "sources",
 ];
 
 /// Gives every answer its request id, turns panics and bare errors into problems, holds requests
@@ -104,8 +115,7 @@ fn csv_extension(request: &mut ServiceRequest) {
         return;
     }
     let query = request.query_string();
-    let target =
-        if query.is_empty() { bare.to_owned() } else { format!("{bare}?{query}") };
+    let target = if query.is_empty() { bare.to_owned() } else { format!("{bare}?{query}") };
     let Ok(uri) = target.parse::<actix_web::http::Uri>() else { return };
     request.match_info_mut().get_mut().update(&uri);
     let head = request.head_mut();

@@ -117,12 +117,11 @@ impl FromRequest for RawJson {
 ///
 /// # Errors
 /// Another media type, a body over the limit, a broken transfer.
-pub async fn read_json(
-    request: &HttpRequest,
-    payload: &mut Payload,
-) -> Result<Bytes, Problem> {
+pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, Problem> {
     let content_type = request.content_type();
-    if !(content_type.is_empty() || content_type == "application/json" || content_type.ends_with("+json"))
+    if !(content_type.is_empty()
+        || content_type == "application/json"
+        || content_type.ends_with("+json"))
     {
         return Err(Problem::new(
             Code::UnsupportedFormat,
@@ -200,7 +199,11 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let is_unknown = text.starts_with("unknown field");
     let param = match name {
         Some(name) if is_unknown && (path == "." || path.ends_with(&name)) => {
-            if path == "." { name } else { path }
+            if path == "." {
+                name
+            } else {
+                path
+            }
         }
         Some(name) if is_unknown => format!("{path}.{name}"),
         _ => path,
@@ -311,8 +314,7 @@ mod tests {
         let problem =
             parse_json::<ScenarioBody>(br#"{"shocks":[{"select":{"country":NaN}}]}"#).unwrap_err();
         assert!(problem.hint.unwrap().contains("NaN"));
-        let problem =
-            parse_json::<ScenarioBody>(br#"{"shocks":[{"loss":"all"}]}"#).unwrap_err();
+        let problem = parse_json::<ScenarioBody>(br#"{"shocks":[{"loss":"all"}]}"#).unwrap_err();
         assert_eq!(problem.param.as_deref(), Some("shocks[0].loss"));
         let problem = parse_json::<ScenarioBody>(br#"{"shocks":[{"los":1}]}"#).unwrap_err();
         assert_eq!(problem.param.as_deref(), Some("shocks[0].los"));

@@ -7,10 +7,10 @@ use super::App;
 use super::changes::{deleted, single};
 use super::extract::{Body, Params};
 use super::lists::{AtQuery, RowsQuery, rows};
+use super::problem::Code;
 use super::problem::Problem;
 use super::reply::{Holds, versioned, written};
 use super::rows::row_record;
-use super::problem::Code;
 use crate::model::{Change, FlowRecord, Record};
 use crate::service::graphs::{flow_key, flow_keys};
 use crate::service::rows::{Page, Table};
@@ -67,9 +67,8 @@ pub async fn put_flow(
     let known = service.flow_index(&before, &id).ok();
     let new = known.is_none();
     // The id as ends that exist; a body may say it all.
-    let ends = flow_keys(&id).find(|(from, to, _)| {
-        [from, to].into_iter().all(|end| before.index(end).is_some())
-    });
+    let ends = flow_keys(&id)
+        .find(|(from, to, _)| [from, to].into_iter().all(|end| before.index(end).is_some()));
     let Some((from, to, product)) = ends.or_else(|| flow_keys(&id).next()) else {
         return Err(Problem::new(Code::InvalidParameter, format!("\"{id}\" is no id of a flow"))
             .param("id")

@@ -9,8 +9,8 @@ use super::extract::{Body, Params, write_context};
 use super::lists::{ObjectsQuery, plain};
 use super::problem::Problem;
 use super::reply::{Holds, etag, versioned, written};
-use crate::model::GraphSettings;
 use crate::model::scenario::Rationing;
+use crate::model::{GraphSettings, Retention};
 use crate::service::diff::{Diff, diff};
 use crate::service::graphs::{ForkFrom, GraphView, VersionView};
 use crate::service::rows::Page;
@@ -31,6 +31,8 @@ pub struct GraphBody {
     pub rationing: Option<Rationing>,
     /// Stock of each input in days of use, for nodes that state none.
     pub stock_days: Option<f64>,
+    /// Which old versions stay readable (default: all).
+    pub retention: Option<Retention>,
 }
 
 /// Where a fork starts.
@@ -88,13 +90,13 @@ pub async fn put_graph(
     request: HttpRequest,
     body: Body<GraphBody>,
 ) -> Result<HttpResponse, Problem> {
-    let GraphBody { title, description, forked_from, rationing, stock_days } = body.0;
+    let GraphBody { title, description, forked_from, rationing, stock_days, retention } = body.0;
     let settings = GraphSettings {
         title,
         description,
         rationing: rationing.unwrap_or_default(),
         stock_days,
-        ..GraphSettings::default()
+        retention: retention.unwrap_or_default(),
     };
     let fork = forked_from.map(|f| ForkFrom { graph: f.graph, version: f.version });
     let context = write_context(&request, None)?;

@@ -97,8 +97,7 @@ pub async fn rows(
     let snapshot = service.snapshot(graph, paged).await?;
     let holds = Holds::at(paged, snapshot.info().version);
     if format == ListFormat::Csv {
-        let body =
-            service.pool.run(move || Ok(csv_rows(&snapshot, table, &query))).await??;
+        let body = service.pool.run(move || Ok(csv_rows(&snapshot, table, &query))).await??;
         return Ok(csv::response(table.name(), Some(holds), body));
     }
     let whole_scan = query.filter.is_some() || query.sort.is_some();
@@ -110,11 +109,7 @@ pub async fn rows(
     versioned(request, holds, &page)
 }
 
-fn csv_rows(
-    snapshot: &Arc<Snapshot>,
-    table: Table,
-    query: &ListQuery,
-) -> Result<Vec<u8>, Problem> {
+fn csv_rows(snapshot: &Arc<Snapshot>, table: Table, query: &ListQuery) -> Result<Vec<u8>, Problem> {
     let rows: Vec<Map<String, Value>> = if query.limit.is_some() {
         objects(&table.page(snapshot, query)?.results)?
     } else {

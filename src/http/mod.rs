@@ -7,6 +7,7 @@ pub mod changes;
 pub mod csv;
 pub mod edge;
 pub mod explore;
+pub mod exports;
 
 pub mod extract;
 pub mod flows;

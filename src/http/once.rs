@@ -76,8 +76,7 @@ pub async fn remember(
             Some((name.as_str().to_owned(), value.to_owned()))
         })
         .collect();
-    let (status, text) =
-        (head.status().as_u16(), String::from_utf8_lossy(&bytes).into_owned());
+    let (status, text) = (head.status().as_u16(), String::from_utf8_lossy(&bytes).into_owned());
     let kept = service.blocking(move || turn.finish(body_hash, status, headers, text)).await;
     if let Err(error) = kept {
         // The write itself is durable: say so rather than report a failure.

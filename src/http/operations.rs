@@ -1,6 +1,10 @@
-//! Health, readiness, version, the table of problem codes.
+//! Health, readiness, version, the table of problem codes, backups.
 
-use actix_web::{HttpResponse, get};
+use std::io::Write;
+
+use actix_web::{HttpResponse, get, post};
+use bytes::Bytes;
+use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -86,4 +90,62 @@ pub async fn list_problems() -> Result<HttpResponse, Problem> {
         })
         .collect();
     json(&Page { meta: Meta { count: results.len(), next_cursor: None }, results })
+}
+
+/// Bytes of a backup that are handed on at a time.
+const BACKUP_CHUNK: usize = 256 << 10;
+
+/// What the store writes a backup into: chunks for the response, in bounded memory.
+struct Chunks {
+    buffer: Vec<u8>,
+    to: tokio::sync::mpsc::Sender<std::io::Result<Bytes>>,
+}
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BACKUP_CHUNK {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let chunk = std::mem::take(&mut self.buffer);
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.to
+            .blocking_send(Ok(Bytes::from(chunk)))
+            .map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))
+    }
+}
+
+/// Backs up everything, as of one moment, while reads and writes go on.
+///
+/// The answer is the backup file; `chokepoint restore` makes a store of it.
+#[utoipa::path(tag = "Operations",
+    responses((status = 200, description = "The backup", body = Vec<u8>, content_type = "application/octet-stream")))]
+#[post("/v1/admin/backup")]
+pub async fn back_up(service: App) -> Result<HttpResponse, Problem> {
+    let (to, from) = tokio::sync::mpsc::channel(4);
+    let store = service.store.clone();
+    tokio::task::spawn_blocking(move || {
+        let mut chunks = Chunks { buffer: Vec::new(), to: to.clone() };
+        let done = store.backup(&mut chunks).map_err(std::io::Error::other);
+        match done.and_then(|info| chunks.flush().map(|()| info)) {
+            Ok(info) => tracing::info!(?info, "backed up"),
+            Err(error) => {
+                tracing::error!(%error, "the backup broke off");
+                // The transfer breaks off too: half a backup must not look whole.
+                let _ = to.blocking_send(Err(error));
+            }
+        }
+    });
+    let chunks = stream::unfold(from, |mut from| async move { Some((from.recv().await?, from)) });
+    Ok(HttpResponse::Ok()
+        .insert_header(("content-type", "application/octet-stream"))
+        .insert_header(("content-disposition", "attachment; filename=\"chokepoint.backup\""))
+        .insert_header(("content-encoding", "identity"))
+        .streaming(chunks))
 }

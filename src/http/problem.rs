@@ -9,9 +9,9 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::dataset::formats::ImportError;
 use crate::service::ServiceError;
 use crate::service::imports::ImportFailure;
-use crate::dataset::formats::ImportError;
 
 macro_rules! codes {
     ($($variant:ident $code:literal $status:ident $title:literal;)*) => {
@@ -152,10 +152,7 @@ impl Problem {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
-        if matches!(
-            status,
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        ) {
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.insert_header((RETRY_AFTER, "1"));
         }
         if let Some(allow) = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {

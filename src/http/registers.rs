@@ -1,12 +1,15 @@
 //! Registers: the reference tables that come with the program.
 
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::Value;
 
 use super::App;
 use super::extract::Params;
-use super::lists::{ObjectsQuery, plain};
+use super::graphs::Nothing;
+use super::lists::{ObjectsQuery, absent, plain};
 use super::problem::Problem;
+use super::reply::json;
+use crate::model::selector::suggest;
 use crate::service::rows::Page;
 
 fn register(
@@ -89,4 +92,38 @@ pub async fn list_stockpiles(
     query: Params<ObjectsQuery>,
 ) -> Result<HttpResponse, Problem> {
     register(&service, &request, "stockpiles", query.0)
+}
+
+/// Lists the sources behind the reference figures, with licence and class.
+#[utoipa::path(tag = "Explain", params(ObjectsQuery),
+    responses((status = 200, description = "One page", body = Page<Value>)))]
+#[get("/v1/sources")]
+pub async fn list_sources(
+    service: App,
+    request: HttpRequest,
+    query: Params<ObjectsQuery>,
+) -> Result<HttpResponse, Problem> {
+    register(&service, &request, "sources", query.0)
+}
+
+/// Shows a reference figure: its value, source and class, and who says otherwise.
+#[utoipa::path(tag = "Explain",
+    params(("id" = String, Path, description = "Id of the figure", example = "production.gallium.refine.CHN")),
+    responses((status = 200, description = "The figure", body = Value)))]
+#[get("/v1/figures/{id}")]
+pub async fn get_figure(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let figures = &service.reference.figures;
+    match figures.get(&*path) {
+        Some(figure) => json(figure),
+        None => absent(
+            "figure",
+            &path,
+            suggest(&path, figures.keys().map(String::as_str))
+                .map(|near| format!("did you mean {near}?")),
+        ),
+    }
 }

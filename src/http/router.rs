@@ -3,7 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, flows, graphs, imports, jobs, nodes, operations, registers,
+    changes, explore, exports, flows, graphs, imports, jobs, nodes, operations, registers,
     requirements, scenarios,
 };
 
@@ -19,6 +19,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(graphs::get_diff)
         .service(changes::post_changes)
         .service(imports::import_graph)
+        .service(exports::export_graph)
         // Rows
         .service(nodes::list_nodes)
         .service(nodes::get_node)
@@ -48,6 +49,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(registers::list_policies)
         .service(registers::list_projects)
         .service(registers::list_stockpiles)
+        .service(registers::list_sources)
+        .service(registers::get_figure)
         // Long work
         .service(jobs::get_job)
         .service(jobs::cancel_job)
@@ -56,5 +59,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(operations::get_health)
         .service(operations::get_readiness)
         .service(operations::get_version)
-        .service(operations::list_problems);
+        .service(operations::list_problems)
+        .service(operations::back_up);
 }

@@ -120,9 +120,7 @@ pub async fn put_scenario(
     if new {
         response.insert_header(("location", format!("/v1/scenarios/{}", stored.id)));
     }
-    Ok(response
-        .insert_header(("content-type", "application/json"))
-        .body(bytes(&stored.flat())?))
+    Ok(response.insert_header(("content-type", "application/json")).body(bytes(&stored.flat())?))
 }
 
 /// Deletes a stored scenario.

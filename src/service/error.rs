@@ -117,11 +117,20 @@ impl From<ScenarioError> for ServiceError {
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoSuchGraph(name) => Self::Absent { what: "graph", name, hint: None },
-            StoreError::NameTaken(name) => Self::Taken { what: "graph", name },
-            StoreError::Conflict { expected, current } => Self::Stale { expected, current },
-            StoreError::NoSuchVersion(graph, version) => {
-                Self::Absent { what: "version", name: format!("{graph}@{version}"), hint: None }
+            StoreError::NoSuchGraph { name, nearest } => Self::Absent {
+                what: "graph",
+                name,
+                hint: nearest.map(|near| format!("did you mean {near}?")),
+            },
+            StoreError::NameTaken { name } => Self::Taken { what: "graph", name },
+            StoreError::Conflict { expected, current, .. } => Self::Stale { expected, current },
+            StoreError::NoSuchVersion { graph, version, oldest, newest } => Self::Absent {
+                what: "version",
+                name: format!("{graph}@{version}"),
+                hint: Some(format!("versions run from {oldest} to {newest}")),
+            },
+            StoreError::BadName { .. } | StoreError::TooLarge { .. } => {
+                Self::Impossible { param: None, problem: error.to_string(), hint: None }
             }
             other => Self::Store(other),
         }

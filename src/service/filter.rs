@@ -78,8 +78,7 @@ pub struct Clause {
 impl Clause {
     /// True if a row with this value passes.
     pub fn accepts(&self, value: &str) -> bool {
-        self.values.iter().any(|v| crate::model::selector::wildcard_match(v, value))
-            != self.negated
+        self.values.iter().any(|v| crate::model::selector::wildcard_match(v, value)) != self.negated
     }
 }
 

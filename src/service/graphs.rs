@@ -197,11 +197,8 @@ impl Service {
             }
             _ => {}
         }
-        let meta = CommitMeta {
-            author: context.author,
-            message: context.message,
-            time_ms: now_ms(),
-        };
+        let meta =
+            CommitMeta { author: context.author, message: context.message, time_ms: now_ms() };
         Ok(WriteRequest { graph: graph.to_owned(), if_match: context.if_match, meta, write })
     }
 
@@ -300,7 +297,8 @@ impl Service {
 
 /// Every way to read a flow id as ends and product: ids may hold single dots at their ends.
 pub fn flow_keys(id: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
-    let places = || (1..id.len().saturating_sub(1)).filter(|&i| id.as_bytes()[i..].starts_with(b".."));
+    let places =
+        || (1..id.len().saturating_sub(1)).filter(|&i| id.as_bytes()[i..].starts_with(b".."));
     let two = places().map(|i| (&id[..i], &id[i + 2..], None));
     let three = places().flat_map(move |i| {
         places()
@@ -308,9 +306,7 @@ pub fn flow_keys(id: &str) -> impl Iterator<Item = (&str, &str, Option<&str>)> {
             .map(move |j| (&id[..i], &id[i + 2..j], Some(&id[j + 2..])))
     });
     two.chain(three).filter(|(from, to, product)| {
-        !from.is_empty()
-            && !to.is_empty()
-            && product.is_none_or(|p| !p.is_empty())
+        !from.is_empty() && !to.is_empty() && product.is_none_or(|p| !p.is_empty())
     })
 }
 

@@ -94,10 +94,8 @@ impl Service {
     /// Bad rows (unless skipped), a file that cannot be read, a stale `If-Match`.
     pub async fn finish_import(&self, import: Import) -> Result<Imported, ImportFailure> {
         let base = self.snapshot(&import.request.graph, None).await?;
-        let (request, built) = self
-            .pool
-            .run(move || Ok((import.request.clone(), import.build(&base))))
-            .await?;
+        let (request, built) =
+            self.pool.run(move || Ok((import.request.clone(), import.build(&base)))).await?;
         let (write, report) = built?;
         match write {
             Some(write) if !request.dry_run => {
@@ -143,7 +141,7 @@ impl Service {
     /// # Errors
     /// A store that fails; a broken bundled graph.
     pub fn seed(&self) -> Result<(), ServiceError> {
-        let Some((network, settings)) = Reference::bundled_graph()? else { return Ok(()) };
+        let (network, settings) = Reference::bundled_graph()?;
         let context = WriteContext {
             author: Some("chokepoint".into()),
             message: Some("bundled reference data".into()),
@@ -162,13 +160,7 @@ fn imported(
     imported: bool,
     report: ImportReport,
 ) -> Imported {
-    Imported {
-        graph: request.graph.clone(),
-        version,
-        imported,
-        dry_run: request.dry_run,
-        report,
-    }
+    Imported { graph: request.graph.clone(), version, imported, dry_run: request.dry_run, report }
 }
 
 impl Import {
@@ -181,10 +173,7 @@ impl Import {
     }
 
     /// What to write, if the rows allow it.
-    fn build(
-        self,
-        base: &Arc<Snapshot>,
-    ) -> Result<(Option<Write>, ImportReport), ImportError> {
+    fn build(self, base: &Arc<Snapshot>) -> Result<(Option<Write>, ImportReport), ImportError> {
         // Merging into nothing is the same as replacing, and cheaper.
         if self.request.mode == ImportMode::Replace || base.node_count() == 0 {
             let (network, report) = self.importer.finish()?;

@@ -370,9 +370,8 @@ mod tests {
     #[tokio::test]
     async fn a_job_gives_the_address_of_its_result() {
         let (jobs, pool) = parts(Duration::from_secs(60));
-        let job = jobs
-            .start(&pool, "test", Estimate::default(), |_| Ok("/v1/impacts/x".into()))
-            .unwrap();
+        let job =
+            jobs.start(&pool, "test", Estimate::default(), |_| Ok("/v1/impacts/x".into())).unwrap();
         let view = end(&job).await;
         assert_eq!((view.state, view.progress), (JobState::Succeeded, 1.0));
         assert_eq!(view.result.as_deref(), Some("/v1/impacts/x"));
@@ -390,7 +389,9 @@ mod tests {
         let job = jobs.start(&pool, "test", Estimate::default(), work_until_cancelled).unwrap();
         let view = end(&job).await;
         assert_eq!(view.state, JobState::Failed);
-        assert!(matches!(view.error, Some(JobError::Failed(e)) if matches!(*e, ServiceError::Deadline { .. })));
+        assert!(
+            matches!(view.error, Some(JobError::Failed(e)) if matches!(*e, ServiceError::Deadline { .. }))
+        );
     }
 
     #[tokio::test]

@@ -93,8 +93,7 @@ impl Service {
             ServiceError::Internal
         };
         let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
-        let writer =
-            Writer::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
+        let writer = Writer::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
         Ok(Self {
             catalogue,
             pool: Arc::new(pool),

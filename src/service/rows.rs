@@ -67,9 +67,7 @@ impl Table {
         match self {
             Self::Nodes => Record::Node(snapshot.network().node_record(row as u32)),
             Self::Flows => Record::Flow(snapshot.network().flow_record(row)),
-            Self::Requirements => {
-                Record::Requirement(snapshot.network().requirement_record(row))
-            }
+            Self::Requirements => Record::Requirement(snapshot.network().requirement_record(row)),
         }
     }
 
@@ -83,7 +81,9 @@ impl Table {
 
     fn sort_keys(self) -> &'static [&'static str] {
         match self {
-            Self::Nodes => &["id", "country", "stage", "product", "output", "capacity", "stock_days"],
+            Self::Nodes => {
+                &["id", "country", "stage", "product", "output", "capacity", "stock_days"]
+            }
             Self::Flows => &["from", "to", "product", "quantity", "capacity"],
             Self::Requirements => &["output", "input", "dependence"],
         }
@@ -93,11 +93,7 @@ impl Table {
     ///
     /// # Errors
     /// An unknown filter or sort key, or a country that nobody knows.
-    pub fn select(
-        self,
-        snapshot: &Snapshot,
-        query: &ListQuery,
-    ) -> Result<Vec<u32>, ServiceError> {
+    pub fn select(self, snapshot: &Snapshot, query: &ListQuery) -> Result<Vec<u32>, ServiceError> {
         let tests = self.tests(snapshot, &query.clauses()?)?;
         let mut rows: Vec<u32> = (0..self.len(snapshot))
             .filter(|&row| tests.iter().all(|test| test(row)))
@@ -111,15 +107,18 @@ impl Table {
     ///
     /// # Errors
     /// As [`Table::select`]; a bad limit or cursor.
-    pub fn page(self, snapshot: &Snapshot, query: &ListQuery) -> Result<Page<Record>, ServiceError> {
+    pub fn page(
+        self,
+        snapshot: &Snapshot,
+        query: &ListQuery,
+    ) -> Result<Page<Record>, ServiceError> {
         let limit = query.page_limit()?;
         let fingerprint = query.fingerprint(self.name());
         let start = match &query.cursor {
             Some(text) => Cursor::decode(text, fingerprint)?.position as usize,
             None => 0,
         };
-        let (count, rows): (usize, Vec<usize>) = if query.filter.is_none() && query.sort.is_none()
-        {
+        let (count, rows): (usize, Vec<usize>) = if query.filter.is_none() && query.sort.is_none() {
             let count = self.len(snapshot);
             (count, (start.min(count)..count.min(start.saturating_add(limit))).collect())
         } else {
@@ -176,7 +175,8 @@ impl Table {
             }
             (Self::Flows, "from_country" | "to_country") => {
                 let set = self.symbols(s, clause)?;
-                let ends = if key == "to_country" { &network.flows.to } else { &network.flows.from };
+                let ends =
+                    if key == "to_country" { &network.flows.to } else { &network.flows.from };
                 Box::new(move |row| set.contains(&s.country(ends[row])) != negated)
             }
             (Self::Flows, "from" | "to") => {
@@ -254,12 +254,7 @@ impl Table {
         Ok(set)
     }
 
-    fn sort(
-        self,
-        s: &Snapshot,
-        query: &ListQuery,
-        rows: &mut [u32],
-    ) -> Result<(), ServiceError> {
+    fn sort(self, s: &Snapshot, query: &ListQuery, rows: &mut [u32]) -> Result<(), ServiceError> {
         let Some((key, descending)) = query.sort_key() else { return Ok(()) };
         let network = s.network();
         let number: Number<'_> = match (self, key) {

@@ -111,12 +111,8 @@ impl Service {
         }
         body.check()?;
         let new = self.store.get_document(DocumentKind::Scenario, id)?.is_none();
-        let scenario = StoredScenario {
-            id: id.to_owned(),
-            preset: false,
-            updated: Some(iso(now_ms())),
-            body,
-        };
+        let scenario =
+            StoredScenario { id: id.to_owned(), preset: false, updated: Some(iso(now_ms())), body };
         let bytes = serde_json::to_vec(&scenario).map_err(|_| ServiceError::Internal)?;
         self.store.put_document(DocumentKind::Scenario, id, &bytes)?;
         Ok((scenario, new))

@@ -145,7 +145,9 @@ fn run(store: &Store, catalogue: &Catalogue, waiting: &Receiver<Queued>) {
         if matches!(group[0].0.write, Write::Changes(_)) {
             while group.len() < GROUP {
                 match waiting.try_recv() {
-                    Ok(queued) if matches!(queued.0.write, Write::Changes(_)) => group.push_back(queued),
+                    Ok(queued) if matches!(queued.0.write, Write::Changes(_)) => {
+                        group.push_back(queued)
+                    }
                     Ok(queued) => {
                         held = Some(queued);
                         break;
@@ -282,6 +284,7 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
             },
             next: &a.next,
             meta: a.request.meta.clone(),
+            documents: Vec::new(),
         })
         .collect();
     let results = store.commit_all(&commits);

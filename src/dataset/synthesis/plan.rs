@@ -197,11 +197,7 @@ impl<'a> Plan<'a> {
                 output,
                 low: end("_low").map(|low| low.min(output)),
                 high: end("_high").map(|high| high.max(output)),
-                class: if normalised {
-                    FigureClass::Derived
-                } else {
-                    class_of_source(&row.source)
-                },
+                class: if normalised { FigureClass::Derived } else { class_of_source(&row.source) },
                 source: if normalised {
                     format!("{}; shares that sum to {stated:.4} normalised to 1", row.source)
                 } else {
@@ -280,9 +276,7 @@ impl<'a> Plan<'a> {
                 .iter()
                 .enumerate()
                 .filter(|(_, u)| u.input == *product)
-                .map(|(i, u)| {
-                    (u, u.use_share.unwrap_or_default() * perturbation.use_shares(i))
-                })
+                .map(|(i, u)| (u, u.use_share.unwrap_or_default() * perturbation.use_shares(i)))
                 .collect();
             let sum: f64 = rows.iter().map(|r| r.1).sum();
             let mut consumers = Vec::new();
@@ -300,7 +294,8 @@ impl<'a> Plan<'a> {
                     consumers.push(Consumer { group, amount, cause: Cause::Use(row) });
                 }
             }
-            let all = |cause| Consumer { group: own.consumption.unwrap_or(last), amount: total, cause };
+            let all =
+                |cause| Consumer { group: own.consumption.unwrap_or(last), amount: total, cause };
             match own.consumption {
                 // What is bought where is then a second view of an output that has its uses.
                 Some(_) if !consumers.is_empty() || rest.is_some() => self.links.push(Link {
