@@ -1,3 +1,9 @@
-//! The `chokepoint` command line.
+//! The `chokepoint` command line: parses arguments, runs a command, maps errors to exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod cli;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -19,5 +19,5 @@ pub use figure::{Figure, FigureClass};
 pub use network::{Network, NetworkBuilder};
 pub use record::{FlowRecord, NodeRecord, Record, RequirementRecord, Rule};
 pub use selector::Selector;
-pub use settings::GraphSettings;
+pub use settings::{GraphSettings, Retention};
 pub use symbols::{Symbol, Symbols};

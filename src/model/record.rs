@@ -211,7 +211,12 @@ fn check_name(what: &str, name: &str) -> Result<(), String> {
     if name.len() > MAX_NAME_BYTES {
         return Err(format!("{what} is {} bytes long; at most {MAX_NAME_BYTES}", name.len()));
     }
-    if name.chars().any(char::is_control) {
+    check_text(what, name)
+}
+
+/// Control characters and U+FFFE, U+FFFF stand for nothing and have no form in XML.
+fn check_text(what: &str, text: &str) -> Result<(), String> {
+    if text.chars().any(|c| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}')) {
         return Err(format!("{what} holds a control character"));
     }
     Ok(())
@@ -239,7 +244,14 @@ fn check_attributes(attributes: &Attributes) -> Result<(), String> {
 }
 
 fn check_figure(field: &str, figure: Option<&Figure>) -> Result<(), String> {
-    figure.map_or(Ok(()), |f| f.check().map_err(|problem| format!("{field}: {problem}")))
+    let Some(figure) = figure else { return Ok(()) };
+    figure.check().map_err(|problem| format!("{field}: {problem}"))?;
+    for (part, text) in [("unit", &figure.unit), ("source", &figure.source)] {
+        if let Some(text) = text {
+            check_text(part, text).map_err(|problem| format!("{field}: {problem}"))?;
+        }
+    }
+    Ok(())
 }
 
 impl NodeRecord {
@@ -284,7 +296,7 @@ impl FlowRecord {
         if let Some(product) = &self.product {
             check_name("product", product)?;
         }
-        self.figure().check().map_err(|problem| format!("quantity: {problem}"))?;
+        check_figure("quantity", Some(&self.figure()))?;
         for (field, value) in [("capacity", self.capacity), ("lead_days", self.lead_days)] {
             check_figure(field, value.map(Figure::bare).as_ref())?;
         }

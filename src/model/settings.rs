@@ -20,4 +20,32 @@ pub struct GraphSettings {
     /// Stock of each input in days of use, for nodes that state none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stock_days: Option<f64>,
+    /// Which old versions stay readable.
+    #[serde(skip_serializing_if = "Retention::is_default")]
+    pub retention: Retention,
+}
+
+/// Which old versions of a graph stay readable when its log is folded. By default all do; the
+/// newest always does.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Keep this many of the newest versions; all, if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<u64>,
+    /// Versions to keep whatever their age.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<u64>,
+}
+
+impl Retention {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// True if `version` stays readable while `newest` is the newest.
+    pub fn keeps(&self, version: u64, newest: u64) -> bool {
+        self.last.is_none_or(|n| newest.saturating_sub(version) < n.max(1))
+            || self.versions.contains(&version)
+    }
 }

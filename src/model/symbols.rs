@@ -1,8 +1,11 @@
 //! Interned strings: products, stages, countries, units and sources are stored once.
 
-use std::sync::Arc;
+use std::hash::BuildHasher;
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+use super::network::StringArena;
 
 /// An interned string. `Symbol::NONE` stands for "not given".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -21,29 +24,31 @@ impl Symbol {
 /// A table of interned strings. Symbols are numbered in the order of first use.
 #[derive(Debug, Clone)]
 pub struct Symbols {
-    names: Vec<Arc<str>>,
-    index: FxHashMap<Arc<str>, Symbol>,
+    names: StringArena,
+    /// Numbers of the symbols, found by the hash of their names.
+    index: HashTable<u32>,
 }
 
 impl Default for Symbols {
     fn default() -> Self {
-        let empty: Arc<str> = Arc::from("");
-        let index = FxHashMap::from_iter([(empty.clone(), Symbol::NONE)]);
-        Self { names: vec![empty], index }
+        let mut symbols = Self { names: StringArena::default(), index: HashTable::new() };
+        symbols.intern("");
+        symbols
     }
 }
 
 impl Symbols {
     /// The symbol of `name`, made if it is new.
     pub fn intern(&mut self, name: &str) -> Symbol {
-        if let Some(&symbol) = self.index.get(name) {
-            return symbol;
+        let Self { names, index } = self;
+        let hash = FxBuildHasher.hash_one(name);
+        if let Some(&symbol) = index.find(hash, |&s| names.get(s) == name) {
+            return Symbol(symbol);
         }
-        let symbol = Symbol(self.names.len() as u32);
-        let name: Arc<str> = Arc::from(name);
-        self.names.push(name.clone());
-        self.index.insert(name, symbol);
-        symbol
+        let symbol = names.len() as u32;
+        names.push(name);
+        index.insert_unique(hash, symbol, |&s| FxBuildHasher.hash_one(names.get(s)));
+        Symbol(symbol)
     }
 
     /// The symbol of `name`, [`Symbol::NONE`] for an absent name; made if it is new.
@@ -53,12 +58,13 @@ impl Symbols {
 
     /// The symbol of `name`, if it was ever interned.
     pub fn get(&self, name: &str) -> Option<Symbol> {
-        self.index.get(name).copied()
+        let hash = FxBuildHasher.hash_one(name);
+        self.index.find(hash, |&s| self.names.get(s) == name).map(|&s| Symbol(s))
     }
 
     /// The string behind a symbol ("" for [`Symbol::NONE`]).
     pub fn name(&self, symbol: Symbol) -> &str {
-        &self.names[symbol.0 as usize]
+        self.names.get(symbol.0)
     }
 
     /// The string behind a symbol, `None` for [`Symbol::NONE`].
@@ -76,8 +82,13 @@ impl Symbols {
         self.names.len() == 1
     }
 
+    /// Bytes of all names together; the table holds at most 4 GiB.
+    pub fn text_bytes(&self) -> usize {
+        self.names.text_bytes()
+    }
+
     /// All symbols with their names, the empty one first.
     pub fn iter(&self) -> impl Iterator<Item = (Symbol, &str)> {
-        self.names.iter().enumerate().map(|(i, name)| (Symbol(i as u32), name.as_ref()))
+        self.names.iter().enumerate().map(|(i, name)| (Symbol(i as u32), name))
     }
 }

@@ -1,12 +1,15 @@
 //! Builds a canonical network from records in any order.
 
-use rustc_hash::FxHashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::Network;
-use super::tables::{FlowTable, NodeTable, Requirement, StringArena};
+use super::tables::{FigureMeta, FlowTable, NodeTable, Requirement, StringArena};
 use crate::model::change::ChangeError;
-use crate::model::figure::Figure;
-use crate::model::record::{FlowRecord, NodeRecord, Record, RequirementRecord};
+use crate::model::figure::{Figure, FigureClass};
+use crate::model::record::{Attributes, FlowRecord, NodeRecord, Record, RequirementRecord};
 use crate::model::symbols::{Symbol, Symbols};
 
 /// Row number of a node that was named by a flow but not (yet) declared.
@@ -18,7 +21,8 @@ const UNDECLARED: u32 = u32::MAX;
 pub struct NetworkBuilder {
     symbols: Symbols,
     ids: StringArena,
-    by_id: FxHashMap<Box<str>, u32>,
+    /// Index of each id in `ids`; the ids themselves are stored once, in the arena.
+    by_id: HashTable<u32>,
     /// Row that declared each node, for messages.
     declared: Vec<u32>,
     nodes: NodeTable,
@@ -44,13 +48,27 @@ impl NetworkBuilder {
         self.ids.len()
     }
 
+    /// Bytes of the ids, or of the other names if those are more; each may take 4 GiB.
+    pub fn text_bytes(&self) -> usize {
+        self.ids.text_bytes().max(self.symbols.text_bytes())
+    }
+
+    /// The row that declared the node `id`.
+    pub fn declared_in(&self, id: &str) -> Option<u32> {
+        let index = self.by_id.find(FxBuildHasher.hash_one(id), |&i| self.ids.get(i) == id)?;
+        let row = self.declared[*index as usize];
+        (row != UNDECLARED).then_some(row)
+    }
+
     fn node(&mut self, id: &str) -> u32 {
-        if let Some(&index) = self.by_id.get(id) {
+        let Self { ids, by_id, .. } = self;
+        let hash = FxBuildHasher.hash_one(id);
+        if let Some(&index) = by_id.find(hash, |&i| ids.get(i) == id) {
             return index;
         }
-        let index = self.ids.len() as u32;
-        self.ids.push(id);
-        self.by_id.insert(id.into(), index);
+        let index = ids.len() as u32;
+        ids.push(id);
+        by_id.insert_unique(hash, index, |&i| FxBuildHasher.hash_one(ids.get(i)));
         self.declared.push(UNDECLARED);
         self.nodes.product.push(Symbol::NONE);
         self.nodes.stage.push(Symbol::NONE);
@@ -151,21 +169,33 @@ impl NetworkBuilder {
     /// # Errors
     /// Every flow with an end that no row declares, in the order of the rows.
     pub fn finish(self) -> Result<Network, Vec<ChangeError>> {
-        let dangling = self.dangling();
-        if !dangling.is_empty() {
-            return Err(dangling);
-        }
-        let Self { symbols, ids, by_id, nodes, mut flows, requirements, .. } = self;
-        drop(by_id);
+        let (dangling, _) = self.dangling(usize::MAX);
+        if dangling.is_empty() { Ok(self.finish_declared()) } else { Err(dangling) }
+    }
+
+    /// Sorts and merges; leaves out the flows with an end that no row declares.
+    pub fn finish_declared(self) -> Network {
+        let Self { symbols, ids, by_id, declared, nodes, mut flows, flow_rows, requirements } =
+            self;
+        drop((by_id, flow_rows));
 
         // Nodes into the order of their ids.
-        let mut order: Vec<u32> = (0..ids.len() as u32).collect();
+        let mut order: Vec<u32> =
+            (0..ids.len() as u32).filter(|&i| declared[i as usize] != UNDECLARED).collect();
+        if order.len() < ids.len() {
+            let known = |n: u32| declared[n as usize] != UNDECLARED;
+            let kept: Vec<u32> = (0..flows.from.len() as u32)
+                .filter(|&e| known(flows.from[e as usize]) && known(flows.to[e as usize]))
+                .collect();
+            flows = flows.select(&kept);
+        }
+        drop(declared);
         order.sort_unstable_by(|&a, &b| ids.get(a).cmp(ids.get(b)));
         let mut position = vec![0u32; ids.len()];
         for (new, &old) in order.iter().enumerate() {
             position[old as usize] = new as u32;
         }
-        let mut sorted_ids = StringArena::with_capacity(ids.len(), 0);
+        let mut sorted_ids = StringArena::with_capacity(order.len(), 0);
         for &old in &order {
             sorted_ids.push(ids.get(old));
         }
@@ -185,6 +215,7 @@ impl NetworkBuilder {
                 .map(|(old, a)| (position[old as usize], a))
                 .collect(),
         };
+        drop(order);
 
         // Flows: own product where none was given, then into order, then equal keys added up.
         for e in 0..flows.from.len() {
@@ -194,6 +225,7 @@ impl NetworkBuilder {
                 flows.product[e] = nodes.product[flows.from[e] as usize];
             }
         }
+        drop(position);
         let flows = sort_and_merge(flows, &symbols);
 
         let mut requirements: Vec<Requirement> = requirements.into_values().collect();
@@ -203,109 +235,153 @@ impl NetworkBuilder {
             let ((ao, ai), (bo, bi)) = (key(a), key(b));
             (name(ao), name(ai)).cmp(&(name(bo), name(bi)))
         });
-        Ok(Network { symbols, nodes, flows, requirements })
+        Network { symbols, nodes, flows, requirements }
     }
 
-    fn dangling(&self) -> Vec<ChangeError> {
-        if self.declared.iter().all(|&row| row != UNDECLARED) {
-            return Vec::new();
-        }
-        let mut problems = Vec::new();
-        for e in 0..self.flows.from.len() {
-            let (from, to) = (self.flows.from[e], self.flows.to[e]);
-            let missing: Vec<&str> = [from, to]
-                .into_iter()
-                .filter(|&n| self.declared[n as usize] == UNDECLARED)
-                .map(|n| self.ids.get(n))
-                .collect();
-            if !missing.is_empty() {
-                problems.push(ChangeError {
-                    index: self.flow_rows[e] as usize,
-                    problem: format!(
-                        "flow {}..{}: there is no node {}; add it or correct the id",
-                        self.ids.get(from),
-                        self.ids.get(to),
-                        missing.join(" and no node ")
-                    ),
-                    absent: true,
-                });
+    /// Declares the nodes of `base` that flows name but no row declares (flows of a merge may
+    /// point at nodes that are already there). Returns the ids of the nodes so lent.
+    pub fn lend_nodes(&mut self, base: &Network) -> FxHashSet<String> {
+        let mut lent = FxHashSet::default();
+        for i in 0..self.ids.len() {
+            if self.declared[i] != UNDECLARED {
+                continue;
             }
+            let Some(index) = base.node_index(self.ids.get(i as u32)) else { continue };
+            self.declared[i] = UNDECLARED - 1;
+            let product = base.symbols.name(base.nodes.product[index as usize]);
+            self.nodes.product[i] = self.symbols.intern(product);
+            lent.insert(self.ids.get(i as u32).to_owned());
         }
-        problems.sort_by_key(|p| p.index);
-        problems
+        lent
+    }
+
+    /// The flows with an end that no row declares, in the order of the rows: the first `keep` of
+    /// them, and how many there are.
+    pub fn dangling(&self, keep: usize) -> (Vec<ChangeError>, u64) {
+        let known = |n: u32| self.declared[n as usize] != UNDECLARED;
+        if self.declared.iter().all(|&row| row != UNDECLARED) {
+            return (Vec::new(), 0);
+        }
+        let mut rows: Vec<(u32, u32)> = (0..self.flows.from.len())
+            .filter(|&e| !(known(self.flows.from[e]) && known(self.flows.to[e])))
+            .map(|e| (self.flow_rows[e], e as u32))
+            .collect();
+        rows.sort_unstable();
+        let count = rows.len() as u64;
+        let problem = |&(row, e): &(u32, u32)| {
+            let (from, to) = (self.flows.from[e as usize], self.flows.to[e as usize]);
+            let mut missing: Vec<&str> =
+                [from, to].into_iter().filter(|&n| !known(n)).map(|n| self.ids.get(n)).collect();
+            missing.dedup();
+            ChangeError {
+                index: row as usize,
+                problem: format!(
+                    "flow {}..{}: there is no node {}; add it or correct the id",
+                    self.ids.get(from),
+                    self.ids.get(to),
+                    missing.join(" and no node ")
+                ),
+                absent: true,
+            }
+        };
+        (rows.iter().take(keep).map(problem).collect(), count)
     }
 }
 
 /// Sorts flows by (from, to, product name) and adds up those of the same key.
 pub(super) fn sort_and_merge(flows: FlowTable, symbols: &Symbols) -> FlowTable {
     let m = flows.from.len();
-    let key = |e: u32| {
-        let e = e as usize;
-        (flows.from[e], flows.to[e])
-    };
     let by_name = |a: u32, b: u32| {
         let (pa, pb) = (flows.product[a as usize], flows.product[b as usize]);
         if pa == pb { std::cmp::Ordering::Equal } else { symbols.name(pa).cmp(symbols.name(pb)) }
     };
-    let mut order: Vec<u32> = (0..m as u32).collect();
+    let value = |e: u32| flows.quantity.get(e as usize).unwrap_or(0.0);
+    let mut order = by_supplier(&flows.from);
     // Equal keys are ordered by quantity, so that their sum does not depend on the row order.
-    order.sort_unstable_by(|&a, &b| {
-        key(a).cmp(&key(b)).then_with(|| by_name(a, b)).then_with(|| {
-            let q = |e: u32| flows.quantity.get(e as usize).unwrap_or(0.0);
-            q(a).total_cmp(&q(b))
-        })
-    });
-    let same = |a: u32, b: u32| key(a) == key(b) && by_name(a, b).is_eq();
-    let firsts: Vec<usize> = (0..m).filter(|&i| i == 0 || !same(order[i - 1], order[i])).collect();
-    let kept: Vec<u32> = firsts.iter().map(|&i| order[i]).collect();
-    let mut quantity = flows.quantity.reorder(&kept);
-    let mut capacity = flows.capacity.reorder(&kept);
-    let mut joint = std::collections::BTreeSet::new();
-    let mut attributes = FxHashMap::default();
-    for (row, &first) in firsts.iter().enumerate() {
-        let last = firsts.get(row + 1).copied().unwrap_or(m);
-        let group = &order[first..last];
-        if flows.joint.contains(&order[first]) {
-            joint.insert(row as u32);
+    let supplier = |&e: &u32| flows.from[e as usize];
+    for group in order.chunk_by_mut(|a, b| supplier(a) == supplier(b)) {
+        group.sort_unstable_by(|&a, &b| {
+            flows.to[a as usize]
+                .cmp(&flows.to[b as usize])
+                .then_with(|| by_name(a, b))
+                .then_with(|| value(a).total_cmp(&value(b)))
+        });
+    }
+    let key = |e: u32| (flows.from[e as usize], flows.to[e as usize]);
+    let same = |a: &u32, b: &u32| key(*a) == key(*b) && by_name(*a, *b).is_eq();
+    // Rows that several flows add up to.
+    let mut sums: Vec<(u32, MergedFlow)> = Vec::new();
+    let mut kept: Vec<u32> = Vec::with_capacity(m);
+    for group in order.chunk_by(same) {
+        if group.len() > 1 {
+            sums.push((kept.len() as u32, MergedFlow::of(group, &flows)));
         }
-        if let Some(a) = group.iter().find_map(|e| flows.attributes.get(e)) {
-            attributes.insert(row as u32, a.clone());
-        }
-        if group.len() == 1 {
-            continue;
-        }
+        kept.push(group[0]);
+    }
+    drop(order);
+    let mut merged = flows.select(&kept);
+    for (row, sum) in sums {
+        sum.write(&mut merged, row);
+    }
+    merged
+}
+
+/// The flows in a stable order of their suppliers (counting sort).
+fn by_supplier(from: &[u32]) -> Vec<u32> {
+    let nodes = from.iter().max().map_or(0, |&n| n as usize + 1);
+    let mut next = vec![0u32; nodes + 1];
+    for &f in from {
+        next[f as usize + 1] += 1;
+    }
+    for n in 0..nodes {
+        next[n + 1] += next[n];
+    }
+    let mut order = vec![0u32; from.len()];
+    for (e, &f) in from.iter().enumerate() {
+        let slot = &mut next[f as usize];
+        order[*slot as usize] = e as u32;
+        *slot += 1;
+    }
+    order
+}
+
+/// What several flows of the same ends and product add up to.
+struct MergedFlow {
+    quantity: f64,
+    class: Option<FigureClass>,
+    range: Option<(Option<f64>, Option<f64>)>,
+    capacity: Option<f64>,
+    attributes: Option<Attributes>,
+}
+
+impl MergedFlow {
+    fn of(group: &[u32], flows: &FlowTable) -> Self {
         let value = |e: u32| flows.quantity.get(e as usize).unwrap_or(0.0);
-        let total: f64 = group.iter().map(|&e| value(e)).sum();
-        let mut meta = quantity.meta(row);
-        meta.class = group.iter().filter_map(|&e| flows.quantity.meta(e as usize).class).max();
-        let ends: Vec<(f64, f64)> = group
-            .iter()
-            .map(|&e| {
-                let (low, high) = flows.quantity.range(e as usize).unwrap_or((None, None));
-                (low.unwrap_or(value(e)), high.unwrap_or(value(e)))
-            })
-            .collect();
-        let stated = group.iter().any(|&e| flows.quantity.range(e as usize).is_some());
-        let range = stated
-            .then(|| (Some(ends.iter().map(|r| r.0).sum()), Some(ends.iter().map(|r| r.1).sum())));
-        quantity.set_parts(row, total, meta, range);
-        if group.iter().any(|&e| flows.capacity.get(e as usize).is_some()) {
-            let most = group
-                .iter()
-                .map(|&e| flows.capacity.get(e as usize).unwrap_or_else(|| value(e)))
-                .sum();
-            capacity.set_parts(row, most, capacity.meta(row), None);
+        let range = |e: u32| flows.quantity.range(e as usize);
+        let capacity = |e: u32| flows.capacity.get(e as usize);
+        let sum = |of: &dyn Fn(u32) -> f64| group.iter().map(|&e| of(e)).sum::<f64>();
+        let low = |e: u32| range(e).and_then(|r| r.0).unwrap_or_else(|| value(e));
+        let high = |e: u32| range(e).and_then(|r| r.1).unwrap_or_else(|| value(e));
+        Self {
+            quantity: sum(&value),
+            class: group.iter().filter_map(|&e| flows.quantity.meta(e as usize).class).max(),
+            range: (group.iter().any(|&e| range(e).is_some()))
+                .then(|| (Some(sum(&low)), Some(sum(&high)))),
+            capacity: (group.iter().any(|&e| capacity(e).is_some()))
+                .then(|| sum(&|e| capacity(e).unwrap_or_else(|| value(e)))),
+            attributes: group.iter().find_map(|e| flows.attributes.get(e)).cloned(),
         }
     }
-    let pick = |column: &[u32]| kept.iter().map(|&e| column[e as usize]).collect();
-    FlowTable {
-        from: pick(&flows.from),
-        to: pick(&flows.to),
-        product: kept.iter().map(|&e| flows.product[e as usize]).collect(),
-        quantity,
-        capacity,
-        lead_days: flows.lead_days.reorder(&kept),
-        joint,
-        attributes,
+
+    fn write(self, flows: &mut FlowTable, row: u32) {
+        let i = row as usize;
+        let meta = FigureMeta { class: self.class, ..flows.quantity.meta(i) };
+        flows.quantity.set_parts(i, self.quantity, meta, self.range);
+        if let Some(capacity) = self.capacity {
+            flows.capacity.set_parts(i, capacity, flows.capacity.meta(i), None);
+        }
+        if let Some(attributes) = self.attributes {
+            flows.attributes.insert(row, attributes);
+        }
     }
 }

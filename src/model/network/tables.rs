@@ -34,9 +34,19 @@ impl StringArena {
         &self.bytes[start..self.ends[i] as usize]
     }
 
+    /// Bytes of all strings together.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Number of strings.
     pub fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Bytes of all strings together.
+    pub fn text_bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// True if it holds no string.
@@ -172,6 +182,43 @@ impl FigureColumn {
         }
     }
 
+    /// A column from whole parts, as a store or a bulk reader has them.
+    ///
+    /// `values` holds NaN where nothing is known and may end after the last known row; `meta_ids`
+    /// is 0 for a bare number, else one more than a position in `metas`, and may be shorter than
+    /// `values` (the rest are bare).
+    ///
+    /// # Errors
+    /// A sentence, if the parts do not fit together.
+    pub fn from_parts(
+        values: Vec<f64>,
+        meta_ids: Vec<u32>,
+        metas: Vec<FigureMeta>,
+        ranges: FxHashMap<u32, (Option<f64>, Option<f64>)>,
+    ) -> Result<Self, String> {
+        if meta_ids.len() > values.len() {
+            return Err("a figure column describes more rows than it has".into());
+        }
+        if meta_ids.iter().any(|&id| id as usize > metas.len()) {
+            return Err("a figure column names a description that it does not have".into());
+        }
+        if ranges.keys().any(|&row| row as usize >= values.len()) {
+            return Err("a figure column has a range for a row that it does not have".into());
+        }
+        let meta_index = metas.iter().enumerate().map(|(i, &m)| (m, i as u32 + 1)).collect();
+        Ok(Self { values, meta_ids, metas, meta_index, ranges })
+    }
+
+    /// Position of a row's description among [`Self::metas`], plus one; 0 for a bare number.
+    pub fn meta_id(&self, row: usize) -> u32 {
+        self.meta_ids.get(row).copied().unwrap_or(0)
+    }
+
+    /// The distinct descriptions of the column (some may be in use no more).
+    pub fn metas(&self) -> &[FigureMeta] {
+        &self.metas
+    }
+
     /// The rows `order` of this column as a new column: row `i` of the result is row `order[i]`.
     pub(super) fn reorder(&self, order: &[u32]) -> Self {
         if self.values.is_empty() {
@@ -244,6 +291,39 @@ pub struct FlowTable {
     pub joint: BTreeSet<u32>,
     /// Attributes of the flows that have any.
     pub attributes: FxHashMap<u32, Attributes>,
+}
+
+impl FlowTable {
+    /// The flows `rows`, in that order. Columns are moved one by one, so that at most one of
+    /// them is in memory twice.
+    pub(super) fn select(self, rows: &[u32]) -> Self {
+        fn pick<T: Copy>(column: Vec<T>, rows: &[u32]) -> Vec<T> {
+            rows.iter().map(|&e| column[e as usize]).collect()
+        }
+        let column = |column: FigureColumn| column.reorder(rows);
+        let mut attributes = self.attributes;
+        let mut selected = Self {
+            from: pick(self.from, rows),
+            to: pick(self.to, rows),
+            product: pick(self.product, rows),
+            quantity: column(self.quantity),
+            capacity: column(self.capacity),
+            lead_days: column(self.lead_days),
+            joint: BTreeSet::new(),
+            attributes: FxHashMap::default(),
+        };
+        if !self.joint.is_empty() || !attributes.is_empty() {
+            for (row, e) in rows.iter().enumerate() {
+                if self.joint.contains(e) {
+                    selected.joint.insert(row as u32);
+                }
+                if let Some(a) = attributes.remove(e) {
+                    selected.attributes.insert(row as u32, a);
+                }
+            }
+        }
+        selected
+    }
 }
 
 /// What one product needs to make another.

@@ -1,0 +1,84 @@
+//! How an analysis is answered: from the cache, at once on the pool, or as a job.
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::App;
+use super::extract::header;
+use super::jobs::accepted;
+use super::problem::Problem;
+use crate::analysis::Progress;
+use crate::service::ServiceError;
+use crate::service::answers::Answer;
+use crate::service::jobs::Estimate;
+
+/// Work estimated above this becomes a job unless `Prefer: wait` is sent, in seconds.
+const SYNC_SECONDS: f64 = 30.0;
+
+/// True if the caller wants a job.
+///
+/// # Errors
+/// A `Prefer` that is no text.
+pub fn wants_job(request: &HttpRequest, estimate: Estimate) -> Result<bool, Problem> {
+    let prefer = header(request.headers(), "prefer")?.unwrap_or_default();
+    let has = |wish: &str| {
+        prefer.split([',', ';']).any(|part| {
+            part.trim().split('=').next().is_some_and(|name| name.eq_ignore_ascii_case(wish))
+        })
+    };
+    Ok(has("respond-async") || (estimate.seconds > SYNC_SECONDS && !has("wait")))
+}
+
+/// Answers an analysis. `work` runs on the pool; its answer is kept and can be read again at its
+/// location. With `Prefer: respond-async`, or if it is estimated to take long, it becomes a job.
+///
+/// # Errors
+/// What `work` returns.
+pub async fn respond<F>(
+    service: &App,
+    request: &HttpRequest,
+    kind: &'static str,
+    estimate: Estimate,
+    work: F,
+) -> Result<HttpResponse, Problem>
+where
+    F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
+{
+    let answers = service.answers.clone();
+    if wants_job(request, estimate)? {
+        let job = service.jobs.start(&service.pool, kind, estimate, move |progress| {
+            let answer = work(progress)?;
+            let location = answer.location.clone();
+            answers.put(answer);
+            Ok(location)
+        })?;
+        return accepted(job.view());
+    }
+    let answer = service
+        .pool
+        .run(move || {
+            let answer = work(&Progress::silent())?;
+            answers.put(answer.clone());
+            Ok(answer)
+        })
+        .await?;
+    Ok(answered(answer))
+}
+
+/// An answer to a POST: bound to its version, but not for caches.
+pub fn answered(answer: Answer) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((ETAG, format!("\"{}\"", answer.version)))
+        .insert_header(("content-location", answer.location))
+        .body(answer.body)
+}
+
+/// An answer read by its id: it never changes.
+pub fn permanent(answer: Answer) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .insert_header((ETAG, format!("\"{}\"", answer.id)))
+        .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+        .body(answer.body)
+}

@@ -1,0 +1,138 @@
+//! Why the service could not answer. Knows no status codes: `http` maps each kind to one.
+
+use crate::analysis::Cancelled;
+use crate::graph::SelectError;
+use crate::model::ChangeError;
+use crate::model::scenario::ScenarioError;
+use crate::store::StoreError;
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The named thing does not exist.
+    #[error("there is no {what} \"{name}\"")]
+    Absent {
+        /// Kind of thing: graph, node, job, ...
+        what: &'static str,
+        /// Its name as asked for.
+        name: String,
+        /// The nearest name that exists, as a question.
+        hint: Option<String>,
+    },
+    /// The name is in use.
+    #[error("there is already a {what} \"{name}\"")]
+    Taken {
+        /// Kind of thing.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The graph has moved on since the caller looked.
+    #[error("the graph is at version {current}, not {expected}")]
+    Stale {
+        /// Version that the caller expected.
+        expected: u64,
+        /// Version of the graph.
+        current: u64,
+    },
+    /// The request itself is malformed: a parameter that no graph could make sense of.
+    #[error("{problem}")]
+    Malformed {
+        /// Parameter or path into the body.
+        param: String,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Well-formed but impossible on this graph.
+    #[error("{problem}")]
+    Impossible {
+        /// Parameter or path into the body.
+        param: Option<String>,
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A change of a batch cannot be applied; nothing of the batch was.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The same idempotency key came with another body.
+    #[error("the Idempotency-Key was used with another request body")]
+    KeyReused,
+    /// The first request with this idempotency key is still running.
+    #[error("the first request with this Idempotency-Key is still running")]
+    KeyBusy,
+    /// The queue of writes or jobs is full.
+    #[error("too many {what} are waiting")]
+    Busy {
+        /// What waits: writes, jobs.
+        what: &'static str,
+    },
+    /// The work was cancelled.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// The work took longer than its deadline.
+    #[error("not done within {seconds} s")]
+    Deadline {
+        /// The deadline.
+        seconds: u64,
+    },
+    /// The store cannot keep or give what was asked of it.
+    #[error(transparent)]
+    Store(StoreError),
+    /// A defect of this program; the log has the details.
+    #[error("internal error")]
+    Internal,
+}
+
+impl ServiceError {
+    /// A malformed parameter.
+    pub fn malformed(param: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Malformed { param: param.into(), problem: problem.into(), hint: None }
+    }
+
+    /// As [`ServiceError::malformed`], with what to do.
+    pub fn malformed_hint(
+        param: impl Into<String>,
+        problem: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self::Malformed { param: param.into(), problem: problem.into(), hint: Some(hint.into()) }
+    }
+
+    /// A selector at `param` that names something unknown or matches nothing.
+    pub fn selector(param: impl Into<String>, error: SelectError) -> Self {
+        Self::Impossible { param: Some(param.into()), problem: error.problem, hint: error.hint }
+    }
+}
+
+impl From<ScenarioError> for ServiceError {
+    fn from(error: ScenarioError) -> Self {
+        Self::Impossible { param: Some(error.param), problem: error.problem, hint: None }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchGraph { name, nearest } => Self::Absent {
+                what: "graph",
+                name,
+                hint: nearest.map(|near| format!("did you mean {near}?")),
+            },
+            StoreError::NameTaken { name } => Self::Taken { what: "graph", name },
+            StoreError::Conflict { expected, current, .. } => Self::Stale { expected, current },
+            StoreError::NoSuchVersion { graph, version, oldest, newest } => Self::Absent {
+                what: "version",
+                name: format!("{graph}@{version}"),
+                hint: Some(format!("versions run from {oldest} to {newest}")),
+            },
+            StoreError::BadName { .. } | StoreError::TooLarge { .. } => {
+                Self::Impossible { param: None, problem: error.to_string(), hint: None }
+            }
+            other => Self::Store(other),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The service: one method for each user question, over the catalogue, the writer and the pool.
+//!
+//! Knows no HTTP. Handlers and the command line call it; it calls the analyses with a snapshot
+//! and turns their indices into ids.
+
+pub mod answers;
+pub mod catalogue;
+pub mod diff;
+pub mod error;
+pub mod explore;
+pub mod filter;
+pub mod graphs;
+pub mod idempotency;
+pub mod imports;
+pub mod jobs;
+pub mod objects;
+pub mod pool;
+pub mod reference;
+pub mod rows;
+pub mod scenarios;
+pub mod search;
+pub mod time;
+pub mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use answers::AnswerCache;
+use catalogue::Catalogue;
+pub use error::ServiceError;
+use idempotency::Idempotency;
+use jobs::Jobs;
+use pool::CpuPool;
+use reference::Reference;
+use writer::Writer;
+
+use crate::graph::Snapshot;
+use crate::store::Store;
+
+/// How large the service may grow.
+#[derive(Debug, Clone)]
+pub struct ServiceOptions {
+    /// Threads for CPU-heavy work; 0: one for each core.
+    pub cpu_threads: usize,
+    /// Bytes of finished answers kept in memory.
+    pub answer_cache_bytes: usize,
+    /// Longest a job may run.
+    pub job_deadline: Duration,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            cpu_threads: 0,
+            answer_cache_bytes: 64 << 20,
+            job_deadline: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Everything that handlers and commands need.
+pub struct Service {
+    /// The graphs.
+    pub catalogue: Arc<Catalogue>,
+    /// Threads for CPU-heavy work.
+    pub pool: Arc<CpuPool>,
+    /// Long work.
+    pub jobs: Arc<Jobs>,
+    /// Finished answers.
+    pub answers: Arc<AnswerCache>,
+    /// First answers by `Idempotency-Key`.
+    pub idempotency: Idempotency,
+    /// Registers, presets and the bundled graph.
+    pub reference: Arc<Reference>,
+    /// The store below.
+    pub store: Arc<Store>,
+    writer: Writer,
+    ready: AtomicBool,
+}
+
+impl Service {
+    /// A service over a store. Loads no graph yet; see [`Service::start`].
+    ///
+    /// # Errors
+    /// If the store cannot be read, the bundled tables are broken, or the system gives no threads.
+    pub fn new(store: Store, options: &ServiceOptions) -> Result<Self, ServiceError> {
+        let store = Arc::new(store);
+        let reference = Arc::new(Reference::load()?);
+        let catalogue = Arc::new(Catalogue::open(store.clone(), reference.countries.clone())?);
+        let no_threads = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "the system gives no threads");
+            ServiceError::Internal
+        };
+        let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
+        let writer = Writer::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
+        Ok(Self {
+            catalogue,
+            pool: Arc::new(pool),
+            jobs: Arc::new(Jobs::new(store.clone(), options.job_deadline)),
+            answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
+            idempotency: Idempotency::new(store.clone()),
+            reference,
+            store,
+            writer,
+            ready: AtomicBool::new(false),
+        })
+    }
+
+    /// Imports the bundled graph into an empty store if `seed` is set, and loads every graph once.
+    /// Blocks; readers are served meanwhile.
+    ///
+    /// # Errors
+    /// If the store fails or the bundled graph is broken.
+    pub fn start(&self, seed: bool) -> Result<(), ServiceError> {
+        if seed && self.catalogue.heads().is_empty() {
+            self.seed()?;
+        }
+        for head in self.catalogue.heads() {
+            self.catalogue.load(&head.name, None)?;
+        }
+        if let Err(error) = self.idempotency.expire() {
+            tracing::warn!(%error, "old idempotency keys could not be removed");
+        }
+        self.ready.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// True once every graph is loaded.
+    pub fn is_loaded(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Why the service should get no more traffic, if so.
+    pub fn not_ready(&self) -> Option<&'static str> {
+        if self.store.is_failed() {
+            Some("the store has failed; reads go on, writes are refused; see the log and restart")
+        } else if !self.is_loaded() {
+            Some("graphs are being loaded")
+        } else {
+            None
+        }
+    }
+
+    /// The snapshot of a graph at a version (default: newest), loaded if need be.
+    ///
+    /// # Errors
+    /// An absent graph or version, or a store that cannot be read.
+    pub async fn snapshot(
+        &self,
+        graph: &str,
+        at: Option<u64>,
+    ) -> Result<Arc<Snapshot>, ServiceError> {
+        if let Some(snapshot) = self.catalogue.in_memory(graph, at)? {
+            return Ok(snapshot);
+        }
+        let (catalogue, graph) = (self.catalogue.clone(), graph.to_owned());
+        self.blocking(move || catalogue.load(&graph, at)).await
+    }
+
+    /// Runs something that waits for the disk, away from the threads that serve requests.
+    ///
+    /// # Errors
+    /// What `work` returns; [`ServiceError::Internal`] if it panics.
+    pub async fn blocking<T, F>(&self, work: F) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ServiceError> + Send + 'static,
+    {
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "blocking work panicked");
+            Err(ServiceError::Internal)
+        })
+    }
+}

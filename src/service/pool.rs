@@ -1,0 +1,85 @@
+//! The pool of threads for CPU-heavy work, apart from the threads that serve requests.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokio::sync::oneshot;
+
+use super::error::ServiceError;
+
+/// Runs closures on its own rayon pool and hands their results back to async code.
+#[derive(Debug)]
+pub struct CpuPool {
+    pool: rayon::ThreadPool,
+}
+
+impl CpuPool {
+    /// A pool of `threads` threads (0: one for each core).
+    ///
+    /// # Errors
+    /// If the system gives no threads.
+    pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("cpu-{i}"))
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// Runs `work` on the pool. Rayon's parallel iterators inside it use the same pool. If the
+    /// caller stops waiting, the work still runs to its end.
+    ///
+    /// # Errors
+    /// What `work` returns; [`ServiceError::Internal`] if it panics (the process lives on).
+    pub async fn run<T, F>(&self, work: F) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, ServiceError> + Send + 'static,
+    {
+        let (send, receive) = oneshot::channel();
+        let span = tracing::Span::current();
+        self.pool.spawn(move || {
+            let result = span.in_scope(|| {
+                catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+                    tracing::error!(message = panic_message(&*panic), "work panicked");
+                    Err(ServiceError::Internal)
+                })
+            });
+            // The caller may have gone away.
+            let _ = send.send(result);
+        });
+        receive.await.unwrap_or(Err(ServiceError::Internal))
+    }
+
+    /// Runs `work` on the pool and blocks until it is done. For threads that may block (the
+    /// command line, the writer), never for async code.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        self.pool.install(work)
+    }
+
+    /// Number of threads.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+}
+
+/// The text of a panic.
+pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_in_the_work_is_an_error_and_the_pool_lives_on() {
+        let pool = CpuPool::new(1).unwrap();
+        let failed = pool.run(|| -> Result<(), _> { panic!("boom") }).await;
+        assert!(matches!(failed, Err(ServiceError::Internal)));
+        assert_eq!(pool.run(|| Ok(2 + 2)).await.unwrap(), 4);
+    }
+}

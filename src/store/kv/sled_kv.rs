@@ -1,0 +1,200 @@
+//! sled 0.34.7 as the engine, with the guards that its known weak points need.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::{Batch, Kv, Visit};
+use crate::store::error::StoreError;
+
+/// sled's segment size; a new database without data is not larger than a few of them.
+const SLED_SEGMENT_BYTES: u64 = 512 * 1024;
+/// sled lets go of its file a moment after it is dropped; our own lock is already held by then.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// A sled database in a directory of its own.
+pub(in crate::store) struct SledKv {
+    db: sled::Db,
+    /// The same file that sled writes: `flush` alone only asks for `sync_file_range`, which does
+    /// not empty the device's cache, so this handle is synced before anything is acknowledged.
+    data: File,
+    dir: PathBuf,
+    /// True if the directory held more than an empty database before it was opened.
+    had_data: bool,
+    /// Held until the database is dropped.
+    _lock: File,
+}
+
+impl SledKv {
+    /// Opens or creates the database of `dir`.
+    ///
+    /// # Errors
+    /// Locked, damaged, or an operating system error.
+    pub(in crate::store) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StoreError> {
+        let shown = dir.display();
+        let io = |what: &str, e: &std::io::Error| StoreError::io(format!("{what} {shown}"), e);
+        let created = !dir.exists();
+        fs::create_dir_all(dir).map_err(|e| io("creating the data directory", &e))?;
+        if created && let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+            sync_dir(parent).map_err(|e| io("syncing the parent of", &e))?;
+        }
+        let lock = lock(dir)?;
+        let data_path = dir.join("db");
+        let before = fs::metadata(&data_path).map_or(0, |m| m.len());
+        remove_leftovers(dir, before).map_err(|e| io("cleaning up", &e))?;
+
+        let config = sled::Config::new()
+            .path(dir)
+            .mode(sled::Mode::HighThroughput)
+            .cache_capacity(cache_bytes);
+        let started = Instant::now();
+        let db = loop {
+            match guard("opening the database", || config.open()) {
+                Err(StoreError::Io { problem, .. })
+                    if problem.contains("could not acquire lock")
+                        && started.elapsed() < LOCK_WAIT =>
+                {
+                    sleep(Duration::from_millis(10));
+                }
+                other => break other?,
+            }
+        };
+        let data = File::open(&data_path).map_err(|e| io("opening the data file in", &e))?;
+        let kv = Self {
+            db,
+            data,
+            dir: dir.to_owned(),
+            had_data: before > SLED_SEGMENT_BYTES,
+            _lock: lock,
+        };
+        if before == 0 {
+            kv.sync()?;
+            sync_dir(dir).map_err(|e| io("syncing", &e))?;
+        }
+        Ok(kv)
+    }
+
+    /// True if the directory held more than an empty database when it was opened.
+    pub(in crate::store) fn had_data(&self) -> bool {
+        self.had_data
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join("lock");
+    let what = || format!("opening the lock file {}", path.display());
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| StoreError::io(what(), &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::Error(e)) => Err(StoreError::io(what(), &e)),
+    }
+}
+
+/// Removes what a kill can leave and sled would trip over. A half-written snapshot
+/// (`snap.*.generating`) is preferred by sled over the good one; the old one is deleted only after
+/// the rename, so removing the half is safe. A `conf` without data is from a kill during creation.
+fn remove_leftovers(dir: &Path, data_bytes: u64) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let half = name.starts_with("snap.") && name.ends_with(".generating");
+        if half || (name == "conf" && data_bytes == 0) {
+            tracing::warn!(file = %name, "removing what an interrupted run left behind");
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
+}
+
+fn sled_error(what: &str, error: &sled::Error) -> StoreError {
+    match error {
+        sled::Error::Io(e) => StoreError::io(what, e),
+        other => StoreError::corrupt(format!("{what}: {other}")),
+    }
+}
+
+/// Runs a call into sled. sled panics on some damaged files; that becomes an error here.
+fn guard<T>(what: &str, call: impl FnOnce() -> Result<T, sled::Error>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(result) => result.map_err(|e| sled_error(what, &e)),
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            Err(StoreError::corrupt(format!("{what}: sled stopped with \"{text}\"")))
+        }
+    }
+}
+
+impl Kv for SledKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(guard("reading a record", || self.db.get(key))?.map(|v| v.to_vec()))
+    }
+
+    fn scan(
+        &self,
+        start: &[u8],
+        end: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        let mut items = match end {
+            Some(end) if end <= start => return Ok(()),
+            Some(end) => self.db.range(start..end),
+            None => self.db.range(start..),
+        };
+        while let Some((key, value)) = guard("reading records", || items.next().transpose())? {
+            if !visit(&key, &value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut out = sled::Batch::default();
+        for (key, value) in batch.operations {
+            match value {
+                Some(value) => out.insert(key, value),
+                None => out.remove(key),
+            }
+        }
+        guard("writing a batch", || self.db.apply_batch(out))
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        guard("flushing the log", || self.db.flush())?;
+        self.data
+            .sync_data()
+            .map_err(|e| StoreError::io(format!("syncing {}/db", self.dir.display()), &e))
+    }
+
+    fn disk_bytes(&self) -> Result<u64, StoreError> {
+        fn total(dir: &Path) -> std::io::Result<u64> {
+            let mut bytes = 0;
+            for entry in fs::read_dir(dir)? {
+                let entry = entry?;
+                // Files come and go while sled works.
+                let Ok(meta) = entry.metadata() else { continue };
+                bytes += if meta.is_dir() { total(&entry.path())? } else { meta.len() };
+            }
+            Ok(bytes)
+        }
+        total(&self.dir)
+            .map_err(|e| StoreError::io(format!("measuring {}", self.dir.display()), &e))
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the store from inside: faults, crashes, tampering.
