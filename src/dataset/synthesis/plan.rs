@@ -165,6 +165,8 @@ impl<'a> Plan<'a> {
         if !(sum > 0.0 && sum.is_finite()) {
             return Err(SynthesisError::EmptyGroup { product, stage });
         }
+        // Left alone where the sum misses the total by rounding only: 0.17 stays 0.17.
+        let scale = Some(total / sum).filter(|s| (s - 1.0).abs() > 1e-9).unwrap_or(1.0);
         let normalised = !in_tonnes && (stated - 1.0).abs() > ROUNDED_SUM;
         if normalised {
             self.normalised.push((product.clone(), stage.clone(), stated));
@@ -177,7 +179,7 @@ impl<'a> Plan<'a> {
             .filter(|r| r.stage.ends_with("_low") || r.stage.ends_with("_high"))
             .collect();
         let place = |(row, drawn): (&ProductionRow, f64)| {
-            let output = drawn / sum * total;
+            let output = drawn * scale;
             let end = |which: &str| {
                 claims
                     .iter()
@@ -206,7 +208,7 @@ impl<'a> Plan<'a> {
                     row.source.clone()
                 },
                 note: row.note.clone(),
-                share: output / total,
+                share: output / (sum * scale),
             }
         };
         Ok(Group {
