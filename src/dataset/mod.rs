@@ -23,8 +23,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| match Tables::embedded() {
     Err(error) => unreachable!("{error}"),
 });
 
-static COUNTRIES: LazyLock<Arc<Countries>> =
-    LazyLock::new(|| Arc::new(TABLES.country_register()));
+static COUNTRIES: LazyLock<Arc<Countries>> = LazyLock::new(|| Arc::new(TABLES.country_register()));
 
 /// The reference tables of this program, read and checked once.
 pub fn tables() -> &'static Tables {

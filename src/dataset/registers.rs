@@ -272,9 +272,7 @@ pub fn countries(tables: &Tables) -> Vec<CountryEntry> {
             name: c.name.clone(),
             region: c.region.clone(),
             blocs: c.blocs.clone(),
-            governance: c
-                .governance
-                .map(|value| figure(value, "score 0-1", Some(2022), &c.source)),
+            governance: c.governance.map(|value| figure(value, "score 0-1", Some(2022), &c.source)),
         })
         .collect()
 }

@@ -304,8 +304,7 @@ pub(super) fn follow_hosts(
             if let Some(own) = own {
                 return (own, true);
             }
-            let others =
-                (column.country == "OTH").then(|| part(&|c| !listed(c))).flatten();
+            let others = (column.country == "OTH").then(|| part(&|c| !listed(c))).flatten();
             let world = others.or_else(|| part(&|_| true));
             (world.unwrap_or_else(|| vec![0.0; rows.len()]), false)
         })

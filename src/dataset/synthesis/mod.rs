@@ -229,9 +229,9 @@ pub fn synthesize(
         requirement.check().map_err(|problem| refuse(name, problem))?;
         builder.add_requirement(requirement).map_err(|problem| refuse(name, problem))?;
     }
-    let network = builder.finish().map_err(|mut problems| {
-        SynthesisError::Network(problems.swap_remove(0))
-    })?;
+    let network = builder
+        .finish()
+        .map_err(|mut problems| SynthesisError::Network(problems.swap_remove(0)))?;
     notes.sort();
     notes.dedup();
     Ok(Synthesis { network, settings: settings(tables), notes })

@@ -166,7 +166,9 @@ impl<'a> Plan<'a> {
             return Err(SynthesisError::EmptyGroup { product, stage });
         }
         // Left alone where the sum misses the total by rounding only: 0.17 stays 0.17.
-        let scale = Some(total / sum).filter(|s| (s - 1.0).abs() > 1e-9).unwrap_or(1.0);
+        let unless_rounding = |s: f64| if (s - 1.0).abs() > 1e-9 { s } else { 1.0 };
+        let scale = unless_rounding(total / sum);
+        let claimed = unless_rounding(1.0 / stated) * total;
         let normalised = !in_tonnes && (stated - 1.0).abs() > ROUNDED_SUM;
         if normalised {
             self.normalised.push((product.clone(), stage.clone(), stated));
@@ -189,7 +191,7 @@ impl<'a> Plan<'a> {
                                 == Some(which)
                     })
                     .and_then(|c| c.share)
-                    .map(|s| s / stated * total)
+                    .map(|s| s * claimed)
             };
             Place {
                 id: format!("{product}.{stage}.{}", row.country),
@@ -197,11 +199,7 @@ impl<'a> Plan<'a> {
                 output,
                 low: end("_low").map(|low| low.min(output)),
                 high: end("_high").map(|high| high.max(output)),
-                class: if normalised {
-                    FigureClass::Derived
-                } else {
-                    class_of_source(&row.source)
-                },
+                class: if normalised { FigureClass::Derived } else { class_of_source(&row.source) },
                 source: if normalised {
                     format!("{}; shares that sum to {stated:.4} normalised to 1", row.source)
                 } else {
@@ -280,9 +278,7 @@ impl<'a> Plan<'a> {
                 .iter()
                 .enumerate()
                 .filter(|(_, u)| u.input == *product)
-                .map(|(i, u)| {
-                    (u, u.use_share.unwrap_or_default() * perturbation.use_shares(i))
-                })
+                .map(|(i, u)| (u, u.use_share.unwrap_or_default() * perturbation.use_shares(i)))
                 .collect();
             let sum: f64 = rows.iter().map(|r| r.1).sum();
             let mut consumers = Vec::new();
@@ -300,7 +296,8 @@ impl<'a> Plan<'a> {
                     consumers.push(Consumer { group, amount, cause: Cause::Use(row) });
                 }
             }
-            let all = |cause| Consumer { group: own.consumption.unwrap_or(last), amount: total, cause };
+            let all =
+                |cause| Consumer { group: own.consumption.unwrap_or(last), amount: total, cause };
             match own.consumption {
                 // What is bought where is then a second view of an output that has its uses.
                 Some(_) if !consumers.is_empty() || rest.is_some() => self.links.push(Link {

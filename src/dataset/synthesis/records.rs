@@ -87,7 +87,8 @@ impl<'a> Records<'a> {
         let mut ends: Vec<(&'a Consumer<'a>, &'a Place)> = Vec::new();
         for consumer in &link.consumers {
             for place in &plan.groups[consumer.group].places {
-                columns.push(Side { country: &place.country, amount: consumer.amount * place.share });
+                columns
+                    .push(Side { country: &place.country, amount: consumer.amount * place.share });
                 ends.push((consumer, place));
             }
         }
@@ -95,12 +96,11 @@ impl<'a> Records<'a> {
         let bare: Vec<Pin<'_>> = pins.iter().map(|p| p.pin).collect();
         let countries = &self.countries;
         let in_eu = |code: &str| countries.in_bloc(code, "EU");
-        let table = balance(&rows, &columns, &bare, in_eu).ok_or_else(|| {
-            SynthesisError::Unbalanced {
+        let table =
+            balance(&rows, &columns, &bare, in_eu).ok_or_else(|| SynthesisError::Unbalanced {
                 product: supplier.product.clone(),
                 stage: supplier.stage.clone(),
-            }
-        })?;
+            })?;
         let group = format!("{}.{}", supplier.product, supplier.stage);
         if table.short_pins > 0 {
             self.notes.push(Note {
@@ -157,7 +157,8 @@ impl<'a> Records<'a> {
             ));
         }
         if cell.fitted > 0.0 {
-            parts.push((FigureClass::Derived, "fitted to what is left of outputs and needs".into()));
+            parts
+                .push((FigureClass::Derived, "fitted to what is left of outputs and needs".into()));
         }
         let class = if supplier.rowless || self.plan.groups[consumer.group].rowless {
             FigureClass::Estimate
@@ -168,7 +169,13 @@ impl<'a> Records<'a> {
         (class, text.join(" and "))
     }
 
-    fn push(&mut self, mut flow: FlowRecord, supplier: &'a Group, consumer: &Consumer<'_>, end: &'a Place) {
+    fn push(
+        &mut self,
+        mut flow: FlowRecord,
+        supplier: &'a Group,
+        consumer: &Consumer<'_>,
+        end: &'a Place,
+    ) {
         let plan = self.plan;
         flow.unit = Some(supplier.unit.clone());
         flow.year = supplier.year;
@@ -401,7 +408,8 @@ impl<'a> Records<'a> {
         for row in &self.tables.stockpiles {
             let Some(days) = row.days_of_cover else { continue };
             let holder = row.country();
-            let same = holder == country || (holder == "EUU" && self.countries.in_bloc(country, "EU"));
+            let same =
+                holder == country || (holder == "EUU" && self.countries.in_bloc(country, "EU"));
             let industry = row.holder.ends_with("-INDUSTRY") && row.kind == "industry_stock";
             if !(same && industry && inputs.contains(row.material.as_str())) {
                 continue;
@@ -510,7 +518,10 @@ fn is_flow_stage(stage: &str) -> bool {
 }
 
 fn trade_name(row: &TradeRow) -> String {
-    format!("trade.csv {} {} {} {} {}", row.importer, row.material, row.stage, row.year, row.exporter)
+    format!(
+        "trade.csv {} {} {} {} {}",
+        row.importer, row.material, row.stage, row.year, row.exporter
+    )
 }
 
 fn cause_text(cause: Cause<'_>) -> String {

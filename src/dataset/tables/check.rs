@@ -199,7 +199,10 @@ fn production(tables: &Tables, problems: &mut Problems) {
             }
         }
         let eu_members = rows.iter().find(|r| {
-            tables.countries.iter().any(|c| c.iso3 == r.country && c.blocs.iter().any(|b| b == "EU"))
+            tables
+                .countries
+                .iter()
+                .any(|c| c.iso3 == r.country && c.blocs.iter().any(|b| b == "EU"))
         });
         if let (Some(eu), Some(member)) = (rows.iter().find(|r| r.country == "EUU"), eu_members) {
             problems.add::<ProductionRow>(

@@ -180,8 +180,7 @@ pub(super) fn read_table<R: TableRow>(bytes: &[u8], problems: &mut Vec<RowProble
             problem,
         });
     };
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut rows: Vec<(Vec<String>, u64, R)> = Vec::new();
     let mut records = Vec::new();
     for record in reader.records() {

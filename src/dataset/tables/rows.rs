@@ -607,15 +607,8 @@ impl TableRow for ProjectRow {
 
 impl TableRow for CountryRow {
     const FILE: &'static str = "countries.csv";
-    const COLUMNS: &'static [&'static str] = &[
-        "iso3",
-        "name",
-        "region",
-        "blocs",
-        "governance_score_0_1",
-        "wgi_mean_estimate",
-        "source",
-    ];
+    const COLUMNS: &'static [&'static str] =
+        &["iso3", "name", "region", "blocs", "governance_score_0_1", "wgi_mean_estimate", "source"];
 
     fn read(cells: &mut Cells<'_>) -> Self {
         let row = Self {
