@@ -166,7 +166,9 @@ impl<'a> Plan<'a> {
             return Err(SynthesisError::EmptyGroup { product, stage });
         }
         // Left alone where the sum misses the total by rounding only: 0.17 stays 0.17.
-        let scale = Some(total / sum).filter(|s| (s - 1.0).abs() > 1e-9).unwrap_or(1.0);
+        let unless_rounding = |s: f64| if (s - 1.0).abs() > 1e-9 { s } else { 1.0 };
+        let scale = unless_rounding(total / sum);
+        let claimed = unless_rounding(1.0 / stated) * total;
         let normalised = !in_tonnes && (stated - 1.0).abs() > ROUNDED_SUM;
         if normalised {
             self.normalised.push((product.clone(), stage.clone(), stated));
@@ -189,7 +191,7 @@ impl<'a> Plan<'a> {
                                 == Some(which)
                     })
                     .and_then(|c| c.share)
-                    .map(|s| s / stated * total)
+                    .map(|s| s * claimed)
             };
             Place {
                 id: format!("{product}.{stage}.{}", row.country),
