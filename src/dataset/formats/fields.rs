@@ -249,11 +249,11 @@ impl<'de> Visitor<'de> for FieldsSeed<'_> {
                     let name = self.own_name(&key);
                     match name {
                         $($name => {
+                            self.at.set($name);
                             if fields.seen.contains(&$name) {
                                 return Err(A::Error::custom(format!("{key} is given twice")));
                             }
                             fields.seen.push($name);
-                            self.at.set($name);
                             fields.$field = map.next_value()?;
                         })*
                         "key" if self.dialect == Dialect::NodeLink => {

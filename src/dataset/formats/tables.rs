@@ -44,49 +44,63 @@ fn unguarded(text: &str) -> &str {
     text.strip_prefix('\'').filter(|rest| is_formula(rest)).unwrap_or(text)
 }
 
-/// The cells of one row; a bad row is one whose quotation marks do not match.
-fn split(row: &str) -> Result<Vec<String>, RowProblem> {
-    let misquoted = || {
-        RowProblem::new("quotation marks do not match").hint(
-            "put a cell that holds a comma, quotation mark or line break in double quotes, and \
-             double the quotation marks inside it",
-        )
-    };
-    if row.bytes().filter(|&b| b == b'"').count() % 2 == 1 {
-        return Err(misquoted().hint("the quotation mark is never closed; is the file cut off?"));
-    }
-    let row = row.strip_suffix('\r').unwrap_or(row);
-    let mut reader = csv_core::Reader::new();
-    let mut text = vec![0; row.len() + 1];
-    let mut ends = [0; MAX_COLUMNS + 1];
-    let (mut read, mut written, mut fields) = (0, 0, 0);
+/// The cells of one row (RFC 4180). Read strictly, without a library: the readers at hand take
+/// any quotation mark for something, and text that is read otherwise than it was meant is lost.
+fn split(row: &str) -> Result<Vec<Cow<'_, str>>, RowProblem> {
+    let misquoted = |hint: &str| RowProblem::new("quotation marks do not match").hint(hint);
+    let mut rest = row.strip_suffix('\r').unwrap_or(row);
+    let mut cells = Vec::new();
     loop {
-        let (result, r, w, f) =
-            reader.read_record(&row.as_bytes()[read..], &mut text[written..], &mut ends[fields..]);
-        read += r;
-        written += w;
-        fields += f;
-        match result {
-            // The empty input of the next round says that the row ends here.
-            csv_core::ReadRecordResult::InputEmpty => {}
-            csv_core::ReadRecordResult::Record | csv_core::ReadRecordResult::End => break,
-            _ => return Err(RowProblem::new(format!("more than {MAX_COLUMNS} cells in a row"))),
+        let (cell, after) = match rest.strip_prefix('"') {
+            None => {
+                let (cell, after) =
+                    rest.split_at(memchr::memchr(b',', rest.as_bytes()).unwrap_or(rest.len()));
+                if cell.contains(['"', '\r']) {
+                    return Err(misquoted(
+                        "put a cell that holds a quotation mark or line break in double quotes, \
+                         and double the quotation marks inside it",
+                    ));
+                }
+                (Cow::Borrowed(cell), after)
+            }
+            Some(inside) => {
+                let end = closing_quote(inside).ok_or_else(|| {
+                    misquoted("the quotation mark is never closed; is the file cut off?")
+                })?;
+                let (cell, after) = (&inside[..end], &inside[end + 1..]);
+                let plain = !cell.contains('"');
+                (if plain { Cow::Borrowed(cell) } else { cell.replace("\"\"", "\"").into() }, after)
+            }
+        };
+        cells.push(cell);
+        if cells.len() > MAX_COLUMNS {
+            return Err(RowProblem::new(format!("more than {MAX_COLUMNS} cells in a row")));
+        }
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if after.is_empty() => return Ok(cells),
+            None => {
+                return Err(misquoted("text goes on after a closing quotation mark"));
+            }
         }
     }
-    if read < row.len() {
-        return Err(misquoted());
+}
+
+/// Where the quotation mark stands that closes a cell; doubled ones do not.
+fn closing_quote(inside: &str) -> Option<usize> {
+    let bytes = inside.as_bytes();
+    let mut at = 0;
+    loop {
+        at += memchr::memchr(b'"', &bytes[at..])?;
+        if bytes.get(at + 1) != Some(&b'"') {
+            return Some(at);
+        }
+        at += 2;
     }
-    let mut start = 0;
-    let cell = |&end: &usize| {
-        let cell = String::from_utf8_lossy(&text[start..end]).into_owned();
-        start = end;
-        cell
-    };
-    Ok(ends[..fields].iter().map(cell).collect())
 }
 
 impl Header {
-    fn of(cells: &[String]) -> Result<Self, RowProblem> {
+    fn of(cells: &[Cow<'_, str>]) -> Result<Self, RowProblem> {
         let names: Vec<&str> = cells.iter().map(|c| c.trim()).collect();
         let neo4j = names.iter().any(|n| neo4j_type(n).is_some_and(is_reserved));
         let (kind, keys) =

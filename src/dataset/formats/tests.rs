@@ -352,7 +352,7 @@ fn every_bad_line_is_reported_with_line_and_field() {
         (r#"{"type":"flow","from":"z","to":"z","quantity":1e999}"#, "quantity", "finite"),
         (r#"{"type":"flow","from":"z","to":"z","quantity":NaN}"#, "quantity", "NaN"),
         (r#"{"type":"flow","from":"z","to":"z","quantity":-Infinity}"#, "quantity", "JSON"),
-        (r#"{"type":"flow","from":"z","to":"z","quantity":null}"#, "quantity", "number"),
+        (r#"{"type":"flow","from":"z","to":"z","quantity":null}"#, "quantity", "must not be null"),
         (r#"{"type":"flow","from":"z","to":"z","joint":"yes"}"#, "joint", "boolean"),
         (r#"{"type":"flow","from":"z","to":"z","class":"best"}"#, "class", "measured"),
         (
@@ -405,7 +405,7 @@ fn bytes_that_are_not_utf8_and_endless_lines_do_not_end_the_import() {
         let (network, report) = import_with(Format::Ndjson, &bytes, skip.clone(), piece).unwrap();
         assert_eq!(network.unwrap().node_count(), 1);
         assert_eq!((report.skipped, report.problem_count), (2, 2));
-        assert_eq!((report.problems[0].line, report.problems[0].position), (1, Some(22)));
+        assert_eq!((report.problems[0].line, report.problems[0].position), (1, Some(23)));
         assert_eq!(report.problems[1].line, 2);
         assert!(report.problems[1].problem.contains("longer than"));
     }
@@ -537,9 +537,10 @@ fn bad_cells_are_reported_with_line_and_column() {
         (",x,,,,,", "id", "needs id"),
         ("a,,Atlantis,,,,", "country", "unknown country"),
         ("a,b", "", "2 cells"),
-        ("a\"b\",,,,,,", "", ""),
+        ("a\"b\",,,,,,", "", "do not match"),
+        ("\"a\"b,,,,,,", "", "do not match"),
     ] {
-        let text = format!("{header}\n\"two\nlines\",x,,,,,\n{row}\n");
+        let text = format!("{header}\nz,,,,,,\"{{\"\"x\"\":\n1}}\"\n{row}\n");
         let found = problems(Format::Csv, &text);
         let last = found.last().unwrap_or_else(|| panic!("{row} was taken"));
         if !column.is_empty() {
