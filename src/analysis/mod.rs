@@ -3,6 +3,9 @@
 //! No HTTP, no storage, no clock, no global randomness in here. What an analysis returns still
 //! speaks in node and flow indices; the service turns them into ids.
 
+pub mod centrality;
+pub mod paths;
 pub mod progress;
+pub mod structure;
 
 pub use progress::{Cancelled, Progress};

@@ -3,9 +3,11 @@
 //! Knows `model` only: no storage, no HTTP, no clock. Analyses are pure functions of a
 //! [`Snapshot`] and a question.
 
+mod csr;
 mod petgraph_traits;
 mod select;
 mod snapshot;
 
+pub use csr::{Csr, WeightError, Weighting};
 pub use select::SelectError;
 pub use snapshot::{Snapshot, SnapshotInfo};
