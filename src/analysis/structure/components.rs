@@ -47,6 +47,25 @@ impl Components {
 /// form of Tarjan's algorithm (Pearce 2016, "A space-efficient algorithm for finding strongly
 /// connected components"), without recursion: O(nodes + edges).
 pub fn strongly_connected_components(csr: &Csr) -> Components {
+    tarjan::<false>(csr).0
+}
+
+/// Strongly connected components, and all nodes ordered by component and, inside a component, by
+/// descending time of finishing: edges that lead back in this order are as few as a depth-first
+/// search can make them, which suits sweeps along the flows.
+pub(crate) fn sweep_order(csr: &Csr) -> (Components, Vec<u32>, Vec<u32>) {
+    let (components, finished) = tarjan::<true>(csr);
+    let (mut members, start) = components.members();
+    let mut next = start.clone();
+    for &v in finished.iter().rev() {
+        let slot = &mut next[components.component[v as usize] as usize];
+        members[*slot as usize] = v;
+        *slot += 1;
+    }
+    (components, members, start)
+}
+
+fn tarjan<const FINISHED: bool>(csr: &Csr) -> (Components, Vec<u32>) {
     /// A node on the search path: where its scan stands, where it ends, its number of visit.
     struct Frame {
         node: u32,
@@ -62,6 +81,7 @@ pub fn strongly_connected_components(csr: &Csr) -> Components {
     let mut open: Vec<u32> = Vec::new();
     let mut index = 1u32;
     let mut next = n as u32;
+    let mut finished = Vec::with_capacity(if FINISHED { n } else { 0 });
     for root in csr.nodes() {
         if rindex[root as usize] != 0 {
             continue;
@@ -74,6 +94,9 @@ pub fn strongly_connected_components(csr: &Csr) -> Components {
                     // A node without consumers is a component; no need to walk it.
                     rindex[v as usize] = next;
                     next -= 1;
+                    if FINISHED {
+                        finished.push(v);
+                    }
                 } else {
                     rindex[v as usize] = index;
                     let (edge, end) = (edges.start as u32, edges.end as u32);
@@ -99,6 +122,9 @@ pub fn strongly_connected_components(csr: &Csr) -> Components {
             }
             let (v, own) = (frame.node, frame.index);
             path.pop();
+            if FINISHED {
+                finished.push(v);
+            }
             if low == own {
                 index -= 1;
                 while let Some(&w) = open.last() {
@@ -123,7 +149,7 @@ pub fn strongly_connected_components(csr: &Csr) -> Components {
     for c in &mut rindex {
         *c -= next + 1;
     }
-    Components { component: rindex, count: n - next as usize }
+    (Components { component: rindex, count: n - next as usize }, finished)
 }
 
 /// Weakly connected components: connected if the direction of flows is ignored. Numbered by

@@ -46,12 +46,18 @@ impl Levels {
     }
 
     /// Searches from `sources`; calls `level(distance, nodes)` for each level from 1 on.
-    pub(crate) fn search(
+    pub(crate) fn search(&mut self, csr: &Csr, sources: &[u32], level: impl FnMut(u32, &[u32])) {
+        self.search_within(csr, sources, u32::MAX, level);
+    }
+
+    /// As [`Levels::search`], no farther than `radius`.
+    pub(crate) fn search_within(
         &mut self,
         csr: &Csr,
         sources: &[u32],
+        radius: u32,
         mut level: impl FnMut(u32, &[u32]),
-    ) -> usize {
+    ) {
         self.queue.clear();
         for &s in sources {
             let (word, bit) = (s as usize / 64, 1u64 << (s % 64));
@@ -66,6 +72,9 @@ impl Levels {
             let end = self.queue.len();
             if distance > 0 {
                 level(distance, &self.queue[start..end]);
+            }
+            if distance == radius {
+                break;
             }
             for position in start..end {
                 let v = self.queue[position];
@@ -83,7 +92,6 @@ impl Levels {
         for &v in &self.queue {
             self.seen[v as usize / 64] = 0;
         }
-        self.queue.len()
     }
 }
 
