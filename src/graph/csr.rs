@@ -123,6 +123,20 @@ impl Csr {
         Ok(Self::from_sorted(snapshot.node_count(), from, to, weight))
     }
 
+    /// Who supplies whom, without weights: every flow counts, even one of quantity 0.
+    pub fn links(snapshot: &Snapshot) -> Self {
+        let m = snapshot.flow_count();
+        let (mut from, mut to) = (Vec::with_capacity(m), Vec::with_capacity(m));
+        for e in 0..m {
+            let ends = (snapshot.flow_from(e), snapshot.flow_to(e));
+            if from.last() != Some(&ends.0) || to.last() != Some(&ends.1) {
+                from.push(ends.0);
+                to.push(ends.1);
+            }
+        }
+        Self::from_sorted(snapshot.node_count(), from, to, Vec::new())
+    }
+
     /// A graph of `n` nodes from edges in any order; weights of equal edges add up.
     ///
     /// # Panics
@@ -372,11 +386,57 @@ impl Csr {
         self.consumers(from).binary_search(&to).ok().map(|k| start + k)
     }
 
+    /// The edges as they point: supplier to consumer.
+    #[inline]
+    pub fn outgoing(&self) -> Adjacency<'_> {
+        Adjacency { start: &self.out_start, head: &self.out_to }
+    }
+
+    /// The edges turned round: consumer to supplier.
+    #[inline]
+    pub fn incoming(&self) -> Adjacency<'_> {
+        Adjacency { start: &self.in_start, head: &self.in_from }
+    }
+
     /// Bytes that the view takes.
     pub fn bytes(&self) -> usize {
         4 * (self.out_start.len() + self.in_start.len())
             + 4 * (self.out_to.len() + self.in_from.len() + self.in_edge.len())
             + 8 * self.weight.len()
+    }
+}
+
+/// One direction of a [`Csr`], borrowed: an algorithm that takes two of them (successors,
+/// predecessors) runs on the graph or on its reverse without a copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Adjacency<'a> {
+    start: &'a [u32],
+    head: &'a [u32],
+}
+
+impl<'a> Adjacency<'a> {
+    /// Number of nodes.
+    #[inline]
+    pub fn node_count(self) -> usize {
+        self.start.len() - 1
+    }
+
+    /// Neighbours of a node, ascending.
+    #[inline]
+    pub fn of(self, node: u32) -> &'a [u32] {
+        &self.head[self.range(node)]
+    }
+
+    /// Positions of a node's neighbours in [`Adjacency::heads`].
+    #[inline]
+    pub fn range(self, node: u32) -> Range<usize> {
+        self.start[node as usize] as usize..self.start[node as usize + 1] as usize
+    }
+
+    /// Neighbours of all nodes, one row after the other.
+    #[inline]
+    pub fn heads(self) -> &'a [u32] {
+        self.head
     }
 }
 

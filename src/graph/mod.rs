@@ -8,6 +8,6 @@ mod petgraph_traits;
 mod select;
 mod snapshot;
 
-pub use csr::{Csr, WeightError, Weighting};
+pub use csr::{Adjacency, Csr, WeightError, Weighting};
 pub use select::SelectError;
 pub use snapshot::{Snapshot, SnapshotInfo};
