@@ -110,7 +110,7 @@ pub struct ChokePoint {
 }
 
 /// Answer of [`choke_points`].
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ChokePoints {
     /// Choke points by kind in the order asked for, within a kind the worst first: by separated
     /// targets, separated nodes, flow, then index.
