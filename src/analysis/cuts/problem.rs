@@ -242,9 +242,11 @@ impl CutProblem {
                     if units.binary_search(&v).is_ok() {
                         continue;
                     }
-                    // The halves of a node that is not cut are on one side, but for nodes that
-                    // nothing passes; their far half says where they supply.
-                    let part = if side.contains(2 * v as usize + 1) {
+                    // The halves of a node that is not cut are on one side, but for terminals and
+                    // nodes that nothing passes. Targets are entered at their near half; of all
+                    // others the far half says where they supply.
+                    let is_target = self.sinks.binary_search(&(2 * v)).is_ok();
+                    let part = if side.contains(2 * v as usize + 1) && !is_target {
                         &mut source_side
                     } else {
                         &mut target_side
