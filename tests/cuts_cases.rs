@@ -7,11 +7,11 @@ use std::path::Path;
 use chokepoint::analysis::Progress;
 use chokepoint::analysis::choke_points::{
     ChokeKind, ChokeOptions, Dominator, DominatorTree, Place, biconnectivity, choke_points,
-    strong_components,
 };
 use chokepoint::analysis::cuts::{
     CapacityRule, CutKind, CutList, CutOptions, Cuts, cut_tree, cuts, global_cut,
 };
+use chokepoint::analysis::structure::strongly_connected_components;
 use chokepoint::graph::{Csr, Snapshot, SnapshotInfo};
 use chokepoint::model::{Figure, FlowRecord, NetworkBuilder, NodeRecord};
 use serde::Deserialize;
@@ -169,9 +169,8 @@ fn run(case: Digraph) {
     let by_edges = |c: &chokepoint::analysis::cuts::Cut| links(&snapshot, &c.units);
     for cut in expected.five_cheapest_minimal_edge_cutsets {
         let edges = sorted(cut.edges);
-        let same = |c: &&chokepoint::analysis::cuts::Cut| {
-            c.weight == cut.weight && by_edges(c) == edges
-        };
+        let same =
+            |c: &&chokepoint::analysis::cuts::Cut| c.weight == cut.weight && by_edges(c) == edges;
         assert_eq!(cheapest.cuts.iter().filter(same).count(), 1, "{name}: {edges:?}");
     }
     let small = asker.ask(CutKind::Edge, CapacityRule::One, CutList::UpToSize(n as u64 * n as u64));
@@ -303,7 +302,7 @@ fn values_of_networkx_and_igraph() {
         let bridges: Links = split.bridges.iter().map(|b| b.ends).collect();
         assert_eq!(bridges, expected.bridges, "graph {index}");
         assert_eq!(split.blocks, expected.biconnected_components, "graph {index}");
-        let sizes = sorted(strong_components(csr.outgoing()).sizes());
+        let sizes = sorted(strongly_connected_components(&csr).sizes());
         assert_eq!(sizes, expected.strong_component_sizes, "graph {index}");
         let pairs = |map: BTreeMap<u32, u32>| map.into_iter().collect::<Links>();
         assert_eq!(pairs(immediate(&csr, s, false)), expected.dominators, "graph {index}");

@@ -9,7 +9,5 @@ pub mod cuts;
 pub mod paths;
 pub mod progress;
 pub mod structure;
-pub mod progress;
-pub mod structure;
 
 pub use progress::{Cancelled, Progress};

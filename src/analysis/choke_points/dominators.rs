@@ -39,11 +39,7 @@ impl DominatorTree {
     ///
     /// # Panics
     /// If a source is no node of the graph.
-    pub fn build(
-        successors: Adjacency<'_>,
-        predecessors: Adjacency<'_>,
-        sources: &[u32],
-    ) -> Self {
+    pub fn build(successors: Adjacency<'_>, predecessors: Adjacency<'_>, sources: &[u32]) -> Self {
         let (number, order, mut parent) = depth_first(successors, sources);
         let count = order.len();
         // `semi` holds the semidominator once a node is done. `best` is the least semidominator
@@ -134,7 +130,10 @@ impl DominatorTree {
             layout[enter[i] as usize - 1] = self.order[i];
         }
         let by_node = |values: &[u32]| {
-            self.number.iter().map(|&i| if i == UNREACHED { 0 } else { values[i as usize] }).collect()
+            self.number
+                .iter()
+                .map(|&i| if i == UNREACHED { 0 } else { values[i as usize] })
+                .collect()
         };
         Subtrees { enter: by_node(&enter), size: by_node(&size), layout }
     }

@@ -58,13 +58,7 @@ pub fn knock_out(
         }
     }
     progress.advance(1)?;
-    Ok(KnockOut {
-        reached_count: tree.reached() as u32,
-        reached,
-        lost,
-        lost_targets,
-        lost_weight,
-    })
+    Ok(KnockOut { reached_count: tree.reached() as u32, reached, lost, lost_targets, lost_weight })
 }
 
 /// Bytes that [`knock_out`] needs beside the graph.

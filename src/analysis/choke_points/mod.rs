@@ -14,7 +14,6 @@
 mod dominators;
 mod knock_out;
 mod report;
-mod scc;
 mod strong;
 mod undirected;
 
@@ -24,7 +23,6 @@ pub use report::{
     ChokeError, ChokeKind, ChokeOptions, ChokePoint, ChokePoints, Place, choke_points,
     choke_points_memory, default_sources,
 };
-pub use scc::{StrongComponents, strong_components};
 pub use strong::{StrongArticulation, StrongBridge, StrongChokePoints, strong_choke_points};
 pub use undirected::{Articulation, Biconnectivity, Bridge, biconnectivity};
 

@@ -201,7 +201,12 @@ pub fn choke_points(
     let csr = Csr::links(snapshot);
     let mut kinds = options.kinds.clone();
     let mut seen = Vec::new();
-    kinds.retain(|k| !seen.contains(k) && { seen.push(*k); true });
+    kinds.retain(|k| {
+        !seen.contains(k) && {
+            seen.push(*k);
+            true
+        }
+    });
     progress.start(kinds.len() as u64);
     let mut search = Search {
         snapshot,
@@ -465,9 +470,11 @@ impl Search<'_> {
                 continue;
             }
             // Every other way in comes from below v, or from where no source reaches.
-            let only = self.csr.suppliers(v).iter().all(|&w| {
-                w == u || f.subtrees.dominates(v, w) || !f.tree.is_reached(w)
-            });
+            let only = self
+                .csr
+                .suppliers(v)
+                .iter()
+                .all(|&w| w == u || f.subtrees.dominates(v, w) || !f.tree.is_reached(w));
             if only {
                 let place = Place::Link(u, v);
                 all.push(Candidate { place, separated: f.subtrees.size(v), targets, index: 0 });

@@ -7,7 +7,7 @@
 //! All components share one pass: one root each, and only edges inside a component.
 
 use super::dominators::{Dominator, DominatorTree};
-use super::scc::strong_components;
+use crate::analysis::structure::strongly_connected_components;
 use crate::analysis::{Cancelled, Progress};
 use crate::graph::Csr;
 
@@ -60,7 +60,7 @@ pub struct StrongChokePoints {
 /// # Errors
 /// [`Cancelled`].
 pub fn strong_choke_points(csr: &Csr, progress: &Progress) -> Result<StrongChokePoints, Cancelled> {
-    let scc = strong_components(csr.outgoing());
+    let scc = strongly_connected_components(csr);
     let size = scc.sizes();
     let component = scc.component;
     let mut pairs = Vec::new();
@@ -186,8 +186,8 @@ impl StrongChokePoints {
             }
         }
         let rest = Csr::from_pairs(members.len(), &pairs);
-        let scc = strong_components(rest.outgoing());
-        let mut parts = vec![Vec::new(); scc.count as usize];
+        let scc = strongly_connected_components(&rest);
+        let mut parts = vec![Vec::new(); scc.count];
         for (i, &c) in scc.component.iter().enumerate() {
             parts[c as usize].push(members[i]);
         }
@@ -222,7 +222,7 @@ fn connected_without_hubs(inner: &Csr, component: &[u32], hub: &[u32], size: &[u
         pairs.extend(inner.consumers(u).iter().filter(|&&v| !is_hub(v)).map(|&v| (u, v)));
     }
     let rest = Csr::from_pairs(inner.node_count(), &pairs);
-    let scc = strong_components(rest.outgoing());
+    let scc = strongly_connected_components(&rest);
     let mut first = vec![u32::MAX; size.len()];
     let mut whole = vec![true; size.len()];
     for v in inner.nodes().filter(|&v| !is_hub(v)) {

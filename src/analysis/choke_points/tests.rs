@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::analysis::Progress;
+use crate::analysis::structure::strongly_connected_components;
 use crate::graph::{Csr, Snapshot, SnapshotInfo};
 use crate::model::{FlowRecord, NetworkBuilder, NodeRecord};
 
@@ -215,7 +216,7 @@ proptest! {
     #[test]
     fn strong_choke_points_are_what_breaks_a_component((n, pairs) in digraphs(12, 3)) {
         let csr = Csr::from_pairs(n, &pairs);
-        let scc = strong_components(csr.outgoing());
+        let scc = strongly_connected_components(&csr);
         let found = strong_choke_points(&csr, &Progress::silent()).unwrap();
         let members = |v: u32| -> Vec<u32> {
             (0..n as u32)
@@ -256,7 +257,7 @@ proptest! {
     #[test]
     fn strong_components_agree_with_petgraph((n, pairs) in digraphs(50, 2)) {
         let csr = Csr::from_pairs(n, &pairs);
-        let found = strong_components(csr.outgoing());
+        let found = strongly_connected_components(&csr);
         for component in petgraph::algo::tarjan_scc(&{
             let mut graph = DiGraph::<(), ()>::from_edges(pairs.iter().copied());
             while graph.node_count() < n {
@@ -390,10 +391,10 @@ fn a_chain_through_one_refinery_names_it() {
     // Enters 6, leaves 4; what it cuts off ships 6; all flows together 14.
     assert_eq!((refinery.flow, refinery.separated_flow), (6.0, 6.0));
     assert!((refinery.flow_share - 12.0 / 14.0).abs() < 1e-12);
-    assert_eq!(of(ChokeKind::PostDominator).map(|p| p.place).collect::<Vec<_>>(), [
-        Place::Node(5),
-        Place::Node(2),
-    ]);
+    assert_eq!(
+        of(ChokeKind::PostDominator).map(|p| p.place).collect::<Vec<_>>(),
+        [Place::Node(5), Place::Node(2),]
+    );
     assert_eq!(answer.sources, 2);
     assert_eq!(of(ChokeKind::StrongBridge).count(), 2);
     assert_eq!(of(ChokeKind::StrongArticulation).count(), 0);

@@ -117,9 +117,7 @@ impl FlowNetwork {
     pub fn edges(&self, node: u32) -> impl Iterator<Item = (u32, usize)> + use<> {
         let first = self.first_edge[node as usize];
         let start = self.start[node as usize] as usize;
-        (first..self.first_edge[node as usize + 1])
-            .enumerate()
-            .map(move |(k, e)| (e, start + k))
+        (first..self.first_edge[node as usize + 1]).enumerate().map(move |(k, e)| (e, start + k))
     }
 
     /// Tail and arc position of an edge.
@@ -194,7 +192,8 @@ impl FlowNetwork {
             let v = self.queue[at];
             at += 1;
             let next = self.distance[v as usize] + 1;
-            for arc in &self.arcs[self.start[v as usize] as usize..self.start[v as usize + 1] as usize]
+            for arc in
+                &self.arcs[self.start[v as usize] as usize..self.start[v as usize + 1] as usize]
             {
                 // The opposite arc leads to v; it can take what this one's residual leaves over.
                 if arc.residual < arc.total && self.distance[arc.head as usize] == FAR {
@@ -375,8 +374,7 @@ impl FlowNetwork {
                             .iter()
                             .rposition(|&a| self.tail(a as u32) == head)
                             .unwrap_or(walk.len() - 1);
-                        let amount =
-                            walk[begin..].iter().map(|&a| self.flow(a)).min().unwrap_or(0);
+                        let amount = walk[begin..].iter().map(|&a| self.flow(a)).min().unwrap_or(0);
                         let mut keep = walk.len();
                         for k in (begin..walk.len()).rev() {
                             let twin = self.arcs[walk[k]].twin as usize;

@@ -57,7 +57,9 @@ pub enum CutError {
     #[error("nothing that may be cut separates the sources from the targets")]
     NoCut,
     /// A flow or node without the attribute that capacities are read from.
-    #[error("{what} has no attribute \"{attribute}\"; set it on every one or choose another capacity")]
+    #[error(
+        "{what} has no attribute \"{attribute}\"; set it on every one or choose another capacity"
+    )]
     MissingAttribute {
         /// Which flow or node, by id.
         what: String,
@@ -65,7 +67,9 @@ pub enum CutError {
         attribute: String,
     },
     /// An attribute that is no number.
-    #[error("{what}: attribute \"{attribute}\" is {found}; as a capacity it must be a number of 0 or more")]
+    #[error(
+        "{what}: attribute \"{attribute}\" is {found}; as a capacity it must be a number of 0 or more"
+    )]
     NotANumber {
         /// Which flow or node, by id.
         what: String,

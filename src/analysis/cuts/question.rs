@@ -150,13 +150,8 @@ pub fn cuts(
         CutKind::Vertex => units.to_vec(),
     };
     let weights = weigh(&scaled.units);
-    let (problem, state) = CutProblem::new(
-        &links.csr,
-        options.kind,
-        &weights,
-        &options.sources,
-        &options.targets,
-    )?;
+    let (problem, state) =
+        CutProblem::new(&links.csr, options.kind, &weights, &options.sources, &options.targets)?;
     let matters = |i: u32| match options.kind {
         CutKind::Edge => true,
         CutKind::Vertex => {
@@ -300,8 +295,7 @@ pub fn global_cut(
     let edges = undirected(snapshot, &scaled);
     let n = snapshot.node_count();
     let found = global_minimum_cut(n, &edges, progress)?;
-    let left_out =
-        (0..edges.len() as u32).filter(|&e| scaled.units[e as usize] == 0).collect();
+    let left_out = (0..edges.len() as u32).filter(|&e| scaled.units[e as usize] == 0).collect();
     let mut answer = GlobalCut {
         cut: None,
         side: Vec::new(),
@@ -410,9 +404,8 @@ fn node_capacities(
     let name = |v: usize| format!("node {}", snapshot.id(v as u32));
     match rule {
         CapacityRule::Quantity => {
-            let through = snapshot.nodes().map(|v| {
-                snapshot.in_strength(v).max(snapshot.out_strength(v))
-            });
+            let through =
+                snapshot.nodes().map(|v| snapshot.in_strength(v).max(snapshot.out_strength(v)));
             scaled(&through.collect::<Vec<_>>(), name)
         }
         CapacityRule::One => Ok(ones(count)),

@@ -85,13 +85,15 @@ impl Case {
             }
             let cut = |unit: u32| {
                 weights[unit as usize] == 0
-                    || candidates.iter().position(|&c| c == unit).is_some_and(|i| mask >> i & 1 == 1)
+                    || candidates
+                        .iter()
+                        .position(|&c| c == unit)
+                        .is_some_and(|i| mask >> i & 1 == 1)
             };
             let open = match kind {
-                CutKind::Edge => self.connected(
-                    |u, v| !cut(csr.edge(u, v).unwrap() as u32),
-                    |_| true,
-                ),
+                CutKind::Edge => {
+                    self.connected(|u, v| !cut(csr.edge(u, v).unwrap() as u32), |_| true)
+                }
                 CutKind::Vertex => self.connected(|_, _| true, |v| terminal(v) || !cut(v)),
             };
             if !open {
@@ -133,15 +135,21 @@ fn check(case: &Case, kind: CutKind, weights: &[u64]) -> Result<(), TestCaseErro
     let least = all[0].0;
     let mut solved = problem.clone();
     prop_assert_eq!(solved.solve(&quiet), Ok(least));
-    let minimum: Vec<Vec<u32>> =
-        all.iter().filter(|c| c.0 == least).map(|c| c.1.clone()).collect();
+    let minimum: Vec<Vec<u32>> = all.iter().filter(|c| c.0 == least).map(|c| c.1.clone()).collect();
     let (near, far) = (solved.nearest_source(), solved.nearest_target());
     prop_assert_eq!((near.weight, far.weight), (least, least));
     prop_assert!(minimum.contains(&near.units) && minimum.contains(&far.units));
-    prop_assert!(near.source_side.iter().all(|v| far.source_side.contains(v)
-        || far.units.contains(v) && kind == CutKind::Vertex));
-    prop_assert!(far.target_side.iter().all(|v| near.target_side.contains(v)
-        || near.units.contains(v) && kind == CutKind::Vertex));
+    prop_assert!(
+        near.source_side.iter().all(
+            |v| far.source_side.contains(v) || far.units.contains(v) && kind == CutKind::Vertex
+        )
+    );
+    prop_assert!(
+        far.target_side
+            .iter()
+            .all(|v| near.target_side.contains(v)
+                || near.units.contains(v) && kind == CutKind::Vertex)
+    );
     for side in [&near, &far] {
         prop_assert!(case.sources.iter().all(|s| side.source_side.contains(s)));
         prop_assert!(case.targets.iter().all(|t| side.target_side.contains(t)));
@@ -396,14 +404,7 @@ fn a_flow_of_nothing_is_left_out_and_named() {
 #[test]
 fn closures_that_cut_the_same_edges_are_one_cut() {
     // Two closed source sides, one cut.
-    let flows = [
-        (0, 1, 10.0),
-        (1, 4, 1.0),
-        (0, 2, 1.0),
-        (2, 4, 5.0),
-        (2, 3, 5.0),
-        (3, 1, 5.0),
-    ];
+    let flows = [(0, 1, 10.0), (1, 4, 1.0), (0, 2, 1.0), (2, 4, 5.0), (2, 3, 5.0), (3, 1, 5.0)];
     let all = CutOptions { list: CutList::AllMinimum, ..options(&[0], &[4]) };
     let answer = ask(&snapshot(5, &flows), &all).unwrap();
     assert_eq!(answer.cuts.len(), 1);
@@ -450,10 +451,7 @@ fn the_list_stops_at_its_limit_without_building_the_rest() {
 #[test]
 fn node_cuts_heed_capacities() {
     // networkx node cuts ignore them: the fewest nodes are not the cheapest.
-    let s = snapshot(
-        5,
-        &[(0, 1, 9.0), (1, 2, 1.0), (1, 3, 1.0), (2, 4, 1.0), (3, 4, 1.0)],
-    );
+    let s = snapshot(5, &[(0, 1, 9.0), (1, 2, 1.0), (1, 3, 1.0), (2, 4, 1.0), (3, 4, 1.0)]);
     let o = CutOptions { kind: CutKind::Vertex, ..options(&[0], &[4]) };
     let cheapest = ask(&s, &o).unwrap();
     assert_eq!((cheapest.value, cheapest.cuts[0].units.clone()), (Some(2.0), vec![2, 3]));
@@ -486,8 +484,7 @@ fn parallel_flows_are_cut_together_and_counted_each() {
         let product = Some(product.to_owned());
         builder.add_flow(&FlowRecord { product, ..FlowRecord::new("a", "b", quantity) }, 0);
     }
-    let s =
-        Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default());
+    let s = Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default());
     let answer = ask(&s, &options(&[0], &[1])).unwrap();
     assert_eq!(answer.cuts, [Cut { weight: 7.0, units: vec![0, 1] }]);
     let one = CutOptions { capacity: CapacityRule::One, ..options(&[0], &[1]) };
@@ -524,8 +521,7 @@ fn capacities_that_cannot_be_used_are_named() {
     flow.capacity = Some(8.0);
     builder.add_flow(&flow, 0);
     builder.add_flow(&FlowRecord::new("b", "c", 2.0), 0);
-    let s =
-        Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default());
+    let s = Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default());
     let by = |name: &str| {
         let capacity = CapacityRule::Attribute(name.into());
         ask(&s, &CutOptions { capacity, ..options(&[0], &[2]) })

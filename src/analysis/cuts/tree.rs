@@ -39,11 +39,8 @@ impl CutTree {
         let (mut depth_a, mut depth_b) = (depth(a), depth(b));
         let mut least = u64::MAX;
         while a != b {
-            let (v, d) = if depth_a >= depth_b {
-                (&mut a, &mut depth_a)
-            } else {
-                (&mut b, &mut depth_b)
-            };
+            let (v, d) =
+                if depth_a >= depth_b { (&mut a, &mut depth_a) } else { (&mut b, &mut depth_b) };
             least = least.min(self.weight[*v as usize]);
             *v = self.parent[*v as usize];
             *d -= 1;
