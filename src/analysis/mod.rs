@@ -4,6 +4,11 @@
 //! speaks in node and flow indices; the service turns them into ids.
 
 pub mod impact;
+pub mod centrality;
+pub mod choke_points;
+pub mod cuts;
+pub mod paths;
 pub mod progress;
+pub mod structure;
 
 pub use progress::{Cancelled, Progress};

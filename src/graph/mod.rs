@@ -4,10 +4,12 @@
 //! [`Snapshot`] and a question.
 
 mod condensation;
+mod csr;
 mod petgraph_traits;
 mod select;
 mod snapshot;
 
 pub use condensation::Condensation;
+pub use csr::{Adjacency, Csr, WeightError, Weighting};
 pub use select::SelectError;
 pub use snapshot::{Snapshot, SnapshotInfo};

@@ -1,0 +1,99 @@
+//! Core numbers: how deep in the dense part of the network a node lies.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rayon::prelude::*;
+
+use crate::analysis::structure::{Direction, StructureError};
+use crate::analysis::Progress;
+use crate::graph::Csr;
+
+/// Nodes per task.
+const BLOCK: usize = 8192;
+
+/// Core number of every node: the greatest k such that it lies in a subgraph in which every node
+/// has degree k or more (Seidman 1983). The degree is the number of suppliers (in), of consumers
+/// (out), or both added up; self-loops do not count. For the undirected core take the undirected
+/// view and `Out`.
+///
+/// Peeled level by level (Kabir and Madduri 2017): the nodes of the current level are found first,
+/// then taken away together with what falls to the level meanwhile. O(nodes x levels + edges);
+/// the numbers do not depend on the order.
+///
+/// # Errors
+/// [`StructureError::Cancelled`].
+pub fn core_numbers(
+    csr: &Csr,
+    direction: Direction,
+    progress: &Progress,
+) -> Result<Vec<u32>, StructureError> {
+    let n = csr.node_count();
+    let (to_consumers, to_suppliers) = match direction {
+        Direction::In => (true, false),
+        Direction::Out => (false, true),
+        Direction::Both => (true, true),
+    };
+    // Taking away a node lowers the in-degree of its consumers and the out-degree of its suppliers.
+    let degree: Vec<AtomicU32> = (0..n as u32)
+        .into_par_iter()
+        .with_min_len(BLOCK)
+        .map(|v| {
+            let mut degree = 0;
+            if to_consumers {
+                degree += csr.in_degree(v);
+            }
+            if to_suppliers {
+                degree += csr.out_degree(v);
+            }
+            if csr.edge(v, v).is_some() {
+                degree -= u32::from(to_consumers) + u32::from(to_suppliers);
+            }
+            AtomicU32::new(degree)
+        })
+        .collect();
+    progress.start(n as u64);
+    // A node that has been taken away keeps its level as its degree.
+    let at = |v: u32| degree[v as usize].load(Ordering::Relaxed);
+    let mut left: Vec<u32> = csr.nodes().collect();
+    while !left.is_empty() {
+        let level = left.par_iter().with_min_len(BLOCK).map(|&v| at(v)).min().unwrap_or(0);
+        let lower = |w: u32, queue: &mut Vec<u32>| {
+            let slot = &degree[w as usize];
+            if slot.load(Ordering::Relaxed) <= level {
+                return;
+            }
+            let before = slot.fetch_sub(1, Ordering::Relaxed);
+            if before == level + 1 {
+                queue.push(w);
+            } else if before <= level {
+                // Another task brought it to the level first.
+                slot.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let found: Vec<Vec<u32>> = left
+            .par_chunks(BLOCK)
+            .map(|chunk| chunk.iter().copied().filter(|&v| at(v) == level).collect())
+            .collect();
+        found.into_par_iter().with_max_len(1).for_each(|mut queue| {
+            while let Some(v) = queue.pop() {
+                if to_consumers {
+                    for &w in csr.consumers(v) {
+                        lower(w, &mut queue);
+                    }
+                }
+                if to_suppliers {
+                    for &w in csr.suppliers(v) {
+                        lower(w, &mut queue);
+                    }
+                }
+            }
+        });
+        let before = left.len();
+        left = left
+            .par_chunks(BLOCK)
+            .flat_map_iter(|chunk| chunk.iter().copied().filter(|&v| at(v) > level))
+            .collect();
+        progress.advance((before - left.len()) as u64)?;
+    }
+    Ok(degree.into_iter().map(AtomicU32::into_inner).collect())
+}
