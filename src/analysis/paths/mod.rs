@@ -1,1 +1,9 @@
-//! Paths
+//! Paths: the k shortest, the k widest, the longest chain.
+
+mod longest;
+mod ranked;
+
+pub use longest::{Chain, ChainLength, longest_chain};
+pub use ranked::{Path, k_shortest_paths, k_widest_paths};
+
+pub use crate::analysis::structure::{distances, reach};
