@@ -5,9 +5,12 @@
 //! added. Cuts reported before are forbidden as wholes, so the next one comes in the order of cost.
 
 use super::hitting_set::HittingSet;
-use super::oracle::{CutTest, minimal_path_set, shrink};
+use super::oracle::{CutTest, joined, minimal_path_set, shrink};
 use super::{Budget, SetError, Status, bounded::allowed_calls, check_costs};
 use crate::analysis::Progress;
+
+/// With more units than this, cuts of equal cost come as they are found.
+const GATHER: usize = 1_000;
 
 /// A minimal cut set and what removing it costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +71,7 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
     let mut paths: Vec<Vec<u32>> = Vec::new();
     let mut found: Vec<Vec<u32>> = Vec::new();
     let mut incumbent: Option<Vec<u32>> = None;
+    let mut uses = vec![0u32; n];
     loop {
         progress.check()?;
         let problem = HittingSet { costs, hit: &paths, avoid: &found };
@@ -80,12 +84,23 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
             answer.all = true;
             break;
         };
-        // Cuts of one cost are gathered before any is reported, for their order.
+        // Cuts of one cost are gathered before any is reported, for their order; on large models
+        // the first ones found do.
+        if found.len() >= count && n > GATHER {
+            break;
+        }
         let last = answer_cost(&found, costs);
         if found.len() >= count && hit.cost > last + 1e-9 * last.max(1.0) {
             break;
         }
         let proved = hit.lower_bound >= hit.cost - 1e-9 * hit.cost.max(1.0);
+        // A cut found on the way that costs no more than any cut can is a cheapest one.
+        if count == 1
+            && let Some(cut) = incumbent.take_if(|cut| price(cut) <= hit.lower_bound + 1e-9)
+        {
+            found.push(cut);
+            break;
+        }
         answer.calls += 1;
         let is_cut = test.is_cut(&hit.units);
         if is_cut && proved {
@@ -113,13 +128,18 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
             }
             break;
         }
-        // Path sets that avoid it, disjoint from each other, until nothing is left intact.
+        // Path sets that avoid it. Hit each by its best member and go on until nothing is left
+        // intact: many path sets for one exact solution, and a cut that bounds the cost from above.
         let mut gone = hit.units;
         loop {
             let path = minimal_path_set(test, &gone, &safe, &mut answer.calls);
-            gone.extend(&path);
-            gone.sort_unstable();
-            gone.dedup();
+            for &u in &path {
+                uses[u as usize] += 1;
+            }
+            let rate = |u: u32| f64::from(uses[u as usize]) / costs[u as usize];
+            let best =
+                path.iter().copied().max_by(|&a, &b| rate(a).total_cmp(&rate(b)).then(b.cmp(&a)));
+            gone = best.map_or(gone.clone(), |unit| joined(&gone, unit));
             paths.push(path);
             answer.calls += 1;
             progress.check()?;
@@ -127,8 +147,13 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
                 break;
             }
         }
-        if incumbent.as_ref().is_none_or(|best| price(&gone) < price(best)) && test.is_cut(&gone) {
-            incumbent = Some(gone);
+        if found.is_empty() && incumbent.as_ref().is_none_or(|best| price(&gone) < price(best)) {
+            let cut = shrink(test, &gone);
+            answer.calls += gone.len() as u64;
+            if incumbent.as_ref().is_none_or(|best| price(&cut) < price(best)) && test.is_cut(&cut)
+            {
+                incumbent = Some(cut);
+            }
         }
     }
     answer.path_sets = paths.len();

@@ -59,11 +59,16 @@ pub struct FailureGraph {
     top: u32,
     unit_count: usize,
     semantics: Semantics,
-    /// Position of each gate's consumers, for propagation.
-    consumers: Vec<Vec<u32>>,
+    /// Consumers of gate g, with the weight of g in each: rows `consumer_start[g]..[g + 1]`.
+    consumer_start: Vec<u32>,
+    consumers: Vec<(u32, f64)>,
+    /// Weight of inputs that must fail before the gate fails, or work before it works.
+    to_fail: Vec<f64>,
+    to_work: Vec<f64>,
     unit_gates: Vec<Vec<u32>>,
     /// Strongly connected components in the order inputs first; one gate unless in a loop.
     components: Vec<Vec<u32>>,
+    has_loop: bool,
 }
 
 impl FailureGraph {
@@ -82,7 +87,9 @@ impl FailureGraph {
         if top as usize >= n {
             return bad(format!("the top gate {top} is not among the {n} gates"));
         }
-        let mut consumers = vec![Vec::new(); n];
+        let mut edges: Vec<(u32, u32, f64)> = Vec::new();
+        let mut to_fail = Vec::with_capacity(n);
+        let mut to_work = Vec::with_capacity(n);
         let mut unit_gates = vec![Vec::new(); unit_count];
         let mut graph = DiGraph::<(), (), u32>::with_capacity(n, n);
         for _ in 0..n {
@@ -104,12 +111,35 @@ impl FailureGraph {
                 if input as usize >= n {
                     return bad(format!("input {input} of gate {g} is not among the {n} gates"));
                 }
-                consumers[input as usize].push(g as u32);
                 graph.add_edge((g as u32).into(), input.into(), ());
             }
         }
+        for (g, gate) in gates.iter().enumerate() {
+            let g = g as u32;
+            let (fail, work) = match gate {
+                Gate::Unit(_) => (f64::INFINITY, f64::INFINITY),
+                Gate::Any(inputs) => (1.0, inputs.len() as f64),
+                Gate::All(inputs) if inputs.is_empty() => (0.0, f64::INFINITY),
+                Gate::All(inputs) => (inputs.len() as f64, 1.0),
+                Gate::Weighted { inputs, need } => {
+                    edges.extend(inputs.iter().map(|&(input, w)| (input, g, w)));
+                    let total: f64 = inputs.iter().map(|&(_, w)| w).sum();
+                    // Works while failed weight is below need: working weight above total - need.
+                    (*need, total - need + f64::EPSILON * total.max(1.0))
+                }
+            };
+            if let Gate::Any(inputs) | Gate::All(inputs) = gate {
+                edges.extend(inputs.iter().map(|&input| (input, g, 1.0)));
+            }
+            to_fail.push(fail);
+            to_work.push(work);
+        }
+        edges.sort_by_key(|edge| edge.0);
+        let consumer_start =
+            (0..=n as u32).map(|g| edges.partition_point(|edge| edge.0 < g) as u32).collect();
+        let consumers = edges.into_iter().map(|(_, g, w)| (g, w)).collect();
         // Tarjan gives components before those that point at them, that is, inputs first.
-        let components = petgraph::algo::tarjan_scc(&graph)
+        let components: Vec<Vec<u32>> = petgraph::algo::tarjan_scc(&graph)
             .into_iter()
             .map(|component| {
                 let mut gates: Vec<u32> = component.iter().map(|i| i.index() as u32).collect();
@@ -117,7 +147,21 @@ impl FailureGraph {
                 gates
             })
             .collect();
-        Ok(Self { gates, top, unit_count, semantics, consumers, unit_gates, components })
+        let mut graph = Self {
+            gates,
+            top,
+            unit_count,
+            semantics,
+            consumer_start,
+            consumers,
+            to_fail,
+            to_work,
+            unit_gates,
+            components,
+            has_loop: false,
+        };
+        graph.has_loop = graph.components.iter().any(|c| graph.is_loop(c));
+        Ok(graph)
     }
 
     /// The gates.
@@ -144,9 +188,9 @@ impl FailureGraph {
         &self.components
     }
 
-    /// True if gates above the top's units form a loop.
+    /// True if gates form a loop.
     pub fn has_loop(&self) -> bool {
-        self.components.iter().any(|c| self.is_loop(c))
+        self.has_loop
     }
 
     pub(super) fn is_loop(&self, component: &[u32]) -> bool {
@@ -154,82 +198,42 @@ impl FailureGraph {
             || self.gates[component[0] as usize].inputs().any(|input| input == component[0])
     }
 
-    /// Which gates fail if these units are removed.
+    /// Which gates fail if these units (ascending) are removed.
     pub fn failed(&self, removed: &[u32]) -> Vec<bool> {
         match self.semantics {
             // Failures spread from what is removed: the least set of failures.
-            Semantics::Collapse => self.spread(removed, false),
+            Semantics::Collapse => self.spread(&self.to_fail, removed.iter().copied(), u32::MAX),
             // What works spreads from what needs nothing: the least set of survivors.
             Semantics::Bootstrap => {
-                let mut works = self.spread(removed, true);
-                for w in &mut works {
-                    *w = !*w;
-                }
-                works
+                let kept =
+                    (0..self.unit_count as u32).filter(|u| removed.binary_search(u).is_err());
+                let works = self.spread(&self.to_work, kept, u32::MAX);
+                works.into_iter().map(|w| !w).collect()
             }
         }
     }
 
-    /// Spreads failure (`alive` false) or operation (`alive` true) until nothing changes.
-    fn spread(&self, removed: &[u32], alive: bool) -> Vec<bool> {
-        let n = self.gates.len();
-        let mut on = vec![false; n];
-        // What is still needed before the gate turns on.
-        let mut left = vec![0.0f64; n];
-        let mut stack = Vec::new();
-        for (g, gate) in self.gates.iter().enumerate() {
-            left[g] = match gate {
-                Gate::Unit(unit) => {
-                    let lost = removed.binary_search(unit).is_ok();
-                    if lost != alive { 0.0 } else { f64::INFINITY }
-                }
-                Gate::Any(inputs) if alive => inputs.len() as f64,
-                Gate::Any(_) => 1.0,
-                Gate::All(inputs) if alive => {
-                    if inputs.is_empty() {
-                        f64::INFINITY
-                    } else {
-                        1.0
-                    }
-                }
-                Gate::All(inputs) => inputs.len() as f64,
-                // Works while failed weight stays below need: operating weight above total - need.
-                Gate::Weighted { inputs, need } => {
-                    let total: f64 = inputs.iter().map(|&(_, w)| w).sum();
-                    if alive { total - need + f64::EPSILON * total.max(1.0) } else { *need }
-                }
-            };
-            let ready = if alive && matches!(gate, Gate::Weighted { .. }) {
-                left[g] < 0.0
-            } else {
-                left[g] <= 0.0
-            };
-            if ready {
-                on[g] = true;
-                stack.push(g as u32);
+    /// Turns on the gates of `units` and spreads: a gate is on once the weight of its inputs that
+    /// are on reaches `needs`. Stops early once gate `until` is on.
+    fn spread(&self, needs: &[f64], units: impl Iterator<Item = u32>, until: u32) -> Vec<bool> {
+        let mut left = needs.to_vec();
+        let mut on: Vec<bool> = needs.iter().map(|&need| need <= 0.0).collect();
+        let mut stack: Vec<u32> = (0..on.len() as u32).filter(|&g| on[g as usize]).collect();
+        for unit in units {
+            for &g in &self.unit_gates[unit as usize] {
+                on[g as usize] = true;
+                stack.push(g);
             }
         }
         while let Some(g) = stack.pop() {
-            for &c in &self.consumers[g as usize] {
+            if g == until {
+                break;
+            }
+            let row = self.consumer_start[g as usize]..self.consumer_start[g as usize + 1];
+            for &(c, weight) in &self.consumers[row.start as usize..row.end as usize] {
                 let c = c as usize;
-                if on[c] {
-                    continue;
-                }
-                // A gate that names an input twice is listed twice among its consumers.
-                left[c] -= match &self.gates[c] {
-                    Gate::Weighted { inputs, .. } => {
-                        let (mut weight, mut times) = (0.0, 0.0);
-                        for &(input, w) in inputs {
-                            if input == g {
-                                weight += w;
-                                times += 1.0;
-                            }
-                        }
-                        weight / times
-                    }
-                    _ => 1.0,
-                };
-                if left[c] <= 0.0 {
+                left[c] -= weight;
+                if left[c] <= 0.0 && !on[c] {
                     on[c] = true;
                     stack.push(c as u32);
                 }
@@ -317,7 +321,12 @@ impl CutTest for FailureGraph {
     }
 
     fn is_cut(&self, removed: &[u32]) -> bool {
-        self.failed(removed)[self.top as usize]
+        match self.semantics {
+            Semantics::Collapse => {
+                self.spread(&self.to_fail, removed.iter().copied(), self.top)[self.top as usize]
+            }
+            Semantics::Bootstrap => self.failed(removed)[self.top as usize],
+        }
     }
 
     /// One pass from the top: of every gate keep what it needs to work, of alternatives the one

@@ -53,7 +53,7 @@ struct Solver<'a> {
 
 /// Slack for sums of costs in another order.
 fn slack(cost: f64) -> f64 {
-    1e-9 * cost.abs().max(1.0)
+    if cost.is_finite() { 1e-9 * cost.abs().max(1.0) } else { 0.0 }
 }
 
 impl HittingSet<'_> {
@@ -107,19 +107,25 @@ impl HittingSet<'_> {
             Some(&best) => best == u || self.costs[u as usize] < self.costs[best as usize],
             None => true,
         });
-        if units.len() <= 3_000 {
-            let free: Vec<u32> =
-                units.iter().copied().filter(|&u| avoid_of[u as usize].is_empty()).collect();
-            let dominated = |u: u32| {
-                free.iter().any(|&v| {
-                    v != u
-                        && self.costs[v as usize] <= self.costs[u as usize]
-                        && hits[v as usize].len() > hits[u as usize].len()
-                        && subset(&hits[u as usize], &hits[v as usize])
-                })
-            };
-            units = units.iter().copied().filter(|&u| !dominated(u)).collect();
-        }
+        // Whoever hits all that u hits is among the members of u's smallest set.
+        let left: Vec<bool> = {
+            let mut left = vec![false; n];
+            for &u in &units {
+                left[u as usize] = avoid_of[u as usize].is_empty();
+            }
+            left
+        };
+        units.retain(|&u| {
+            let mine = &hits[u as usize];
+            let smallest = mine.iter().map(|&s| kept[s as usize]).min_by_key(|set| set.len());
+            !smallest.into_iter().flatten().any(|&v| {
+                v != u
+                    && left[v as usize]
+                    && self.costs[v as usize] <= self.costs[u as usize]
+                    && hits[v as usize].len() > mine.len()
+                    && subset(mine, &hits[v as usize])
+            })
+        });
         let mut hit: Vec<Vec<u32>> = vec![Vec::new(); kept.len()];
         for &u in &units {
             for &s in &hits[u as usize] {

@@ -273,7 +273,15 @@ pub fn worst_case<O: LossOracle + ?Sized>(
             }
         }
     }
-    best.units.sort_unstable();
+    // Members that add nothing are no part of the answer.
+    for unit in best.units.clone() {
+        let rest: Vec<u32> = best.units.iter().copied().filter(|&u| u != unit).collect();
+        calls += 1;
+        if oracle.loss(&rest) >= best.loss - LOSS_TOLERANCE {
+            best.units = rest;
+        }
+    }
+    best.loss = oracle.loss(&best.units);
     let gap = (upper - best.loss).max(0.0);
     let status = if gap <= LOSS_TOLERANCE {
         Status::Exact
@@ -378,9 +386,7 @@ fn greedy<O: LossOracle + ?Sized>(
         else {
             return Ok(best);
         };
-        if losses[i] <= best.loss + LOSS_TOLERANCE {
-            return Ok(best);
-        }
+        // A unit without gain may open the way for the next: take the first of them.
         room -= costs[open[i] as usize];
         best = Best { units: sets[i].clone(), loss: losses[i] };
     }
