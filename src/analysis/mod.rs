@@ -8,6 +8,7 @@ pub mod centrality;
 pub mod choke_points;
 pub mod cuts;
 pub mod paths;
+pub mod cut_sets;
 pub mod progress;
 pub mod structure;
 

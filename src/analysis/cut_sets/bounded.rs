@@ -1,0 +1,411 @@
+//! All minimal cut sets up to a size, with nothing known but the loss of any set.
+//!
+//! A cut must hit every path set. So the search finds one path set that the units removed so far
+//! leave intact and branches on its members only; earlier members of the branch are kept safe in
+//! later ones, so every set is met once. Path sets found are kept and prune the whole search.
+
+use fixedbitset::FixedBitSet;
+use rayon::prelude::*;
+use rustc_hash::FxHashSet;
+
+use super::oracle::{CutTest, Verdict, joined, minimal_path_set, subset};
+use super::{Budget, SetError, Status};
+use crate::analysis::Progress;
+
+/// Path sets remembered in one search.
+const POOL: usize = 4_096;
+
+/// The minimal cut sets up to a size.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bounded {
+    /// Ascending sets, in the order of (size, units).
+    pub sets: Vec<Vec<u32>>,
+    /// How complete they are.
+    pub status: Status,
+    /// Questions asked.
+    pub calls: u64,
+}
+
+/// Path sets known so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pool {
+    paths: Vec<FixedBitSet>,
+}
+
+impl Pool {
+    pub(super) fn add(&mut self, path: FixedBitSet) {
+        if self.paths.len() < POOL && !self.paths.contains(&path) {
+            self.paths.push(path);
+        }
+    }
+
+    /// The known path set that the removed units leave intact with the fewest members not safe.
+    fn intact(&self, removed: &FixedBitSet, safe: &FixedBitSet) -> Option<&FixedBitSet> {
+        self.paths
+            .iter()
+            .filter(|path| path.is_disjoint(removed))
+            .min_by_key(|path| path.difference_count(safe))
+    }
+
+    /// Units outside `safe` that hit all path sets that the removed units leave intact; `None` if
+    /// none is left intact.
+    fn hits_all(&self, removed: &FixedBitSet, safe: &FixedBitSet) -> Option<FixedBitSet> {
+        let mut common: Option<FixedBitSet> = None;
+        for path in self.paths.iter().filter(|path| path.is_disjoint(removed)) {
+            match &mut common {
+                Some(common) => common.intersect_with(path),
+                None => common = Some(path.clone()),
+            }
+        }
+        common.map(|mut common| {
+            common.difference_with(safe);
+            common
+        })
+    }
+}
+
+/// One search for cuts of one size below one start.
+pub(super) struct Search<'a, T: CutTest + ?Sized> {
+    pub(super) test: &'a T,
+    pub(super) progress: &'a Progress,
+    pub(super) pool: Pool,
+    pub(super) calls: u64,
+    pub(super) limit: u64,
+    /// Stop at the first cut, whatever its size.
+    pub(super) first_only: bool,
+    /// Otherwise: size of the cuts to keep (smaller ones are known or hold a known one).
+    pub(super) size: usize,
+    pub(super) cuts: Vec<Vec<u32>>,
+}
+
+/// Why a search ended before it was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Budget,
+    Cancelled,
+    Found,
+}
+
+/// A subtree of the search: units removed, units that must stay.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pub(super) removed: Vec<u32>,
+    pub(super) safe: FixedBitSet,
+}
+
+impl<T: CutTest + ?Sized> Search<'_, T> {
+    fn spend(&mut self) -> Result<(), End> {
+        if self.calls >= self.limit {
+            return Err(End::Budget);
+        }
+        self.calls += 1;
+        self.progress.check().map_err(|_| End::Cancelled)
+    }
+
+    fn found(&mut self, cut: Vec<u32>) -> Result<(), End> {
+        if self.first_only || cut.len() == self.size {
+            self.cuts.push(cut);
+        }
+        if self.first_only { Err(End::Found) } else { Ok(()) }
+    }
+
+    /// Subtrees one level below a start, after its own test; cuts go to `cuts`.
+    pub(super) fn branch(&mut self, start: &Start, extra: usize) -> Result<Vec<Start>, End> {
+        let mut gone = FixedBitSet::with_capacity(self.test.unit_count());
+        gone.extend(start.removed.iter().map(|&u| u as usize));
+        let known = self.pool.intact(&gone, &start.safe).cloned();
+        let path = match known {
+            Some(path) => path,
+            None => {
+                self.spend()?;
+                match self.test.verdict(&start.removed, extra) {
+                    Verdict::Cut => {
+                        self.found(start.removed.clone())?;
+                        return Ok(Vec::new());
+                    }
+                    Verdict::Hopeless => return Ok(Vec::new()),
+                    Verdict::Open => {}
+                }
+                if extra == 0 {
+                    return Ok(Vec::new());
+                }
+                self.grow(&start.removed, &start.safe)?
+            }
+        };
+        if extra == 0 {
+            return Ok(Vec::new());
+        }
+        let mut safe = start.safe.clone();
+        let mut starts = Vec::new();
+        for unit in path.difference(&start.safe) {
+            let removed = joined(&start.removed, unit as u32);
+            starts.push(Start { removed, safe: safe.clone() });
+            safe.insert(unit);
+        }
+        Ok(starts)
+    }
+
+    /// A path set around a set that is no cut, remembered with the safe units it counts on.
+    fn grow(&mut self, removed: &[u32], safe: &FixedBitSet) -> Result<FixedBitSet, End> {
+        let n = self.test.unit_count();
+        let kept: Vec<bool> = (0..n).map(|u| safe.contains(u)).collect();
+        let path = minimal_path_set(self.test, removed, &kept, &mut self.calls);
+        self.progress.check().map_err(|_| End::Cancelled)?;
+        let mut whole = safe.clone();
+        whole.extend(path.iter().map(|&u| u as usize));
+        self.pool.add(whole.clone());
+        Ok(whole)
+    }
+
+    /// Finds all cuts in which `extra` more units are removed, or fewer.
+    pub(super) fn run(&mut self, start: &Start, extra: usize) -> Result<(), End> {
+        if extra == 1 {
+            return self.last(start);
+        }
+        for next in self.branch(start, extra)? {
+            self.run(&next, extra - 1)?;
+        }
+        Ok(())
+    }
+
+    /// The last unit must hit every path set that is left.
+    fn last(&mut self, start: &Start) -> Result<(), End> {
+        let mut gone = FixedBitSet::with_capacity(self.test.unit_count());
+        gone.extend(start.removed.iter().map(|&u| u as usize));
+        let mut open = match self.pool.hits_all(&gone, &start.safe) {
+            Some(open) => open,
+            None => {
+                self.spend()?;
+                match self.test.verdict(&start.removed, 1) {
+                    Verdict::Cut => return self.found(start.removed.clone()),
+                    Verdict::Hopeless => return Ok(()),
+                    Verdict::Open => {}
+                }
+                let mut path = self.grow(&start.removed, &start.safe)?;
+                path.difference_with(&start.safe);
+                path
+            }
+        };
+        while let Some(unit) = open.minimum() {
+            open.remove(unit);
+            let set = joined(&start.removed, unit as u32);
+            self.spend()?;
+            if self.test.is_cut(&set) {
+                self.found(set)?;
+            } else if open.count_ones(..) >= 24 {
+                // A path set that this unit misses rules out others unasked.
+                let path = self.grow(&set, &start.safe)?;
+                open.intersect_with(&path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Work allowed for models of this size: a question takes time in proportion to the units.
+pub(super) fn allowed_calls(units: usize, budget: &Budget) -> u64 {
+    budget.oracle_calls.min(4_000_000_000 / units.max(1) as u64).max(16)
+}
+
+/// All minimal cut sets of at most `max_size` units.
+///
+/// # Errors
+/// No units, or cancelled.
+pub fn minimal_cut_sets<T: CutTest + ?Sized>(
+    test: &T,
+    max_size: usize,
+    budget: &Budget,
+    progress: &Progress,
+) -> Result<Bounded, SetError> {
+    let n = test.unit_count();
+    if n == 0 {
+        return Err(SetError::NoUnits);
+    }
+    let max_size = max_size.min(n);
+    let mut sets: Vec<Vec<u32>> = Vec::new();
+    let mut known: FxHashSet<Vec<u32>> = FxHashSet::default();
+    let mut pool = Pool::default();
+    let mut calls = 1;
+    let limit = allowed_calls(n, budget);
+    if test.is_cut(&[]) {
+        return Ok(Bounded { sets: vec![Vec::new()], status: Status::Exact, calls });
+    }
+    let all: Vec<u32> = (0..n as u32).collect();
+    calls += 1;
+    if !test.is_cut(&all) {
+        return Ok(Bounded { sets, status: Status::Exact, calls });
+    }
+    let mut status = Status::CompleteToSize { size: max_size };
+    progress.start(max_size as u64);
+    for size in 1..=max_size {
+        let round = search_size(test, size, &mut pool, limit.saturating_sub(calls), progress)?;
+        calls += round.calls;
+        let mut fresh: Vec<Vec<u32>> =
+            round.cuts.into_iter().filter(|set| !holds(&known, &sets, set)).collect();
+        fresh.sort_unstable();
+        fresh.dedup();
+        let room = budget.sets.saturating_sub(sets.len());
+        let full = fresh.len() > room;
+        fresh.truncate(room);
+        known.extend(fresh.iter().cloned());
+        sets.extend(fresh);
+        if full || !round.complete {
+            let limit = if full {
+                format!("{} sets", budget.sets)
+            } else {
+                format!(
+                    "{limit} evaluations; all {} sets of {size} of {n} units would take about {:.1e}",
+                    if size == 1 { "single" } else { "possible" },
+                    combinations(n, size)
+                )
+            };
+            status = Status::Truncated { complete_to_size: size - 1, limit };
+            break;
+        }
+        progress.advance(1)?;
+    }
+    if max_size == n && matches!(status, Status::CompleteToSize { .. }) {
+        status = Status::Exact;
+    }
+    Ok(Bounded { sets, status, calls })
+}
+
+struct Round {
+    cuts: Vec<Vec<u32>>,
+    calls: u64,
+    complete: bool,
+}
+
+/// All cuts that end in `size` units or fewer, subtrees side by side. Every subtree starts from the
+/// same pool and has a fixed share of the work, so the result does not depend on the threads.
+fn search_size<T: CutTest + ?Sized>(
+    test: &T,
+    size: usize,
+    pool: &mut Pool,
+    limit: u64,
+    progress: &Progress,
+) -> Result<Round, SetError> {
+    let start = Start { removed: Vec::new(), safe: FixedBitSet::with_capacity(test.unit_count()) };
+    let mut search = Search {
+        test,
+        progress,
+        pool: std::mem::take(pool),
+        calls: 0,
+        limit,
+        first_only: false,
+        size,
+        cuts: Vec::new(),
+    };
+    // Open the tree one or two levels deep.
+    let mut starts = vec![start];
+    let mut depth = 0;
+    let mut complete = true;
+    while depth + 1 < size && depth < 2 && starts.len() < 64 {
+        let mut next = Vec::new();
+        for start in &starts {
+            match search.branch(start, size - depth) {
+                Ok(more) => next.extend(more),
+                Err(End::Cancelled) => return Err(SetError::Cancelled(crate::analysis::Cancelled)),
+                Err(_) => complete = false,
+            }
+        }
+        starts = next;
+        depth += 1;
+    }
+    let share = limit.saturating_sub(search.calls) / starts.len().max(1) as u64;
+    let shared = std::mem::take(&mut search.pool);
+    let results: Vec<(Search<'_, T>, Result<(), End>)> = starts
+        .par_iter()
+        .map(|start| {
+            let mut part = Search {
+                test,
+                progress,
+                pool: shared.clone(),
+                calls: 0,
+                limit: share.max(1),
+                first_only: false,
+                size,
+                cuts: Vec::new(),
+            };
+            let end = part.run(start, size - depth);
+            (part, end)
+        })
+        .collect();
+    *pool = shared;
+    let mut round = Round { cuts: search.cuts, calls: search.calls, complete };
+    for (part, end) in results {
+        match end {
+            Err(End::Cancelled) => return Err(SetError::Cancelled(crate::analysis::Cancelled)),
+            Err(_) => round.complete = false,
+            Ok(()) => {}
+        }
+        round.calls += part.calls;
+        round.cuts.extend(part.cuts);
+        for path in part.pool.paths.into_iter().take(POOL) {
+            if pool.paths.len() >= POOL / 4 {
+                break;
+            }
+            pool.add(path);
+        }
+    }
+    Ok(round)
+}
+
+/// A cut of at most `max_size` units none of which is safe, if there is one.
+///
+/// # Errors
+/// [`SetError::TooMany`] if the budget does not suffice to tell; cancelled.
+pub fn find_cut<T: CutTest + ?Sized>(
+    test: &T,
+    max_size: usize,
+    safe: &[bool],
+    budget: &Budget,
+    progress: &Progress,
+) -> Result<Option<Vec<u32>>, SetError> {
+    let n = test.unit_count();
+    let mut mask = FixedBitSet::with_capacity(n);
+    mask.extend((0..n).filter(|&u| safe[u]));
+    let limit = allowed_calls(n, budget);
+    let mut search = Search {
+        test,
+        progress,
+        pool: Pool::default(),
+        calls: 0,
+        limit,
+        first_only: true,
+        size: max_size,
+        cuts: Vec::new(),
+    };
+    let start = Start { removed: Vec::new(), safe: mask };
+    let end = match max_size {
+        0 => search.branch(&start, 0).map(|_| ()),
+        _ => search.run(&start, max_size),
+    };
+    match end {
+        Ok(()) | Err(End::Found) => Ok(search.cuts.pop()),
+        Err(End::Cancelled) => Err(SetError::Cancelled(crate::analysis::Cancelled)),
+        Err(End::Budget) => Err(SetError::TooMany {
+            size: max_size,
+            units: n,
+            calls: combinations(n, max_size),
+            budget: limit as f64,
+        }),
+    }
+}
+
+/// True if a known set is a subset of `set`.
+fn holds(known: &FxHashSet<Vec<u32>>, sets: &[Vec<u32>], set: &[u32]) -> bool {
+    if set.len() > 12 || sets.len() < 1 << set.len() {
+        return sets.iter().any(|smaller| subset(smaller, set));
+    }
+    (1u32..1 << set.len()).any(|mask| {
+        let part: Vec<u32> =
+            (0..set.len()).filter(|&i| mask & (1 << i) != 0).map(|i| set[i]).collect();
+        part.len() < set.len() && known.contains(&part)
+    })
+}
+
+/// n over k as a float.
+pub fn combinations(n: usize, k: usize) -> f64 {
+    (0..k.min(n)).map(|i| (n - i) as f64 / (i + 1) as f64).product()
+}

@@ -1,0 +1,188 @@
+//! What the black-box methods ask: how much is lost, is that a cut, what must survive.
+
+use rayon::prelude::*;
+
+use super::LOSS_TOLERANCE;
+
+/// The loss of the target when a set of units is removed: the production rules behind every
+/// method here. Monotone in the set, between 0 and 1, deterministic.
+pub trait LossOracle: Sync {
+    /// Number of units.
+    fn unit_count(&self) -> usize;
+
+    /// Loss of the target if these units (ascending) are removed.
+    fn loss(&self, removed: &[u32]) -> f64;
+
+    /// Losses of many sets, in their order.
+    fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
+        sets.par_iter().map(|set| self.loss(set)).collect()
+    }
+
+    /// True if the loss of a union is never above the sum of the losses. Holds for limiting and
+    /// additive rules without headroom, stocks and thresholds; it sharpens the bounds. Say false
+    /// if in doubt.
+    fn subadditive(&self) -> bool {
+        false
+    }
+}
+
+/// A monotone question: are these units a cut?
+pub trait CutTest: Sync {
+    /// Number of units.
+    fn unit_count(&self) -> usize;
+
+    /// True if removing these units (ascending) is enough.
+    fn is_cut(&self, removed: &[u32]) -> bool;
+
+    /// Units outside `removed` and not `safe` whose survival, with that of the safe ones, is enough
+    /// to prevent the cut: found from structure, not always minimal. `None`: cannot tell.
+    fn path_set(&self, removed: &[u32], safe: &[bool]) -> Option<Vec<u32>> {
+        let _ = (removed, safe);
+        None
+    }
+
+    /// As [`CutTest::is_cut`], and whether `extra` more units can still make it one.
+    fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
+        let _ = extra;
+        if self.is_cut(removed) { Verdict::Cut } else { Verdict::Open }
+    }
+}
+
+/// What is known of a set of units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is a cut.
+    Cut,
+    /// It is none; with more units it may become one.
+    Open,
+    /// No way to make it one with the units that may still be added.
+    Hopeless,
+}
+
+/// Cuts are the sets that lose at least a given share.
+pub struct AtLeast<'a, O: LossOracle + ?Sized> {
+    oracle: &'a O,
+    loss: f64,
+    /// Losses of single units, largest first, where losses are subadditive.
+    singles: Vec<f64>,
+}
+
+impl<'a, O: LossOracle + ?Sized> AtLeast<'a, O> {
+    /// The question whether the loss reaches `loss` (within 1e-9).
+    pub fn new(oracle: &'a O, loss: f64) -> Self {
+        let mut singles = Vec::new();
+        if oracle.subadditive() {
+            let sets: Vec<Vec<u32>> = (0..oracle.unit_count() as u32).map(|u| vec![u]).collect();
+            singles = oracle.losses(&sets);
+            singles.sort_by(|a, b| b.total_cmp(a));
+        }
+        Self { oracle, loss, singles }
+    }
+}
+
+impl<O: LossOracle + ?Sized> CutTest for AtLeast<'_, O> {
+    fn unit_count(&self) -> usize {
+        self.oracle.unit_count()
+    }
+
+    fn is_cut(&self, removed: &[u32]) -> bool {
+        self.oracle.loss(removed) >= self.loss - LOSS_TOLERANCE
+    }
+
+    fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
+        let loss = self.oracle.loss(removed);
+        if loss >= self.loss - LOSS_TOLERANCE {
+            return Verdict::Cut;
+        }
+        let most: f64 = self.singles.iter().take(extra).sum();
+        if self.singles.is_empty() || loss + most >= self.loss - 2.0 * LOSS_TOLERANCE {
+            Verdict::Open
+        } else {
+            Verdict::Hopeless
+        }
+    }
+}
+
+/// Inserts a unit into an ascending set.
+pub(super) fn joined(set: &[u32], unit: u32) -> Vec<u32> {
+    let at = set.partition_point(|&u| u < unit);
+    let mut joined = Vec::with_capacity(set.len() + 1);
+    joined.extend_from_slice(&set[..at]);
+    joined.push(unit);
+    joined.extend_from_slice(&set[at..]);
+    joined
+}
+
+/// True if ascending `a` is a subset of ascending `b`.
+pub(super) fn subset(a: &[u32], b: &[u32]) -> bool {
+    let mut rest = b.iter();
+    a.len() <= b.len() && a.iter().all(|x| rest.by_ref().find(|&y| y >= x) == Some(x))
+}
+
+/// A set of units that every cut must hit, found around a set that is no cut: units outside
+/// `removed` and not `safe`, minimal with respect to single members (all cuts that avoid the safe
+/// units hit it). Asks the test about m log(n/m) questions, far fewer where structure helps.
+pub(super) fn minimal_path_set(
+    test: &(impl CutTest + ?Sized),
+    removed: &[u32],
+    safe: &[bool],
+    calls: &mut u64,
+) -> Vec<u32> {
+    let structural = test.path_set(removed, safe);
+    let from_structure = structural.is_some();
+    let open: Vec<u32> = structural.unwrap_or_else(|| {
+        (0..test.unit_count() as u32)
+            .filter(|&u| !safe[u as usize] && removed.binary_search(&u).is_err())
+            .collect()
+    });
+    // Everything outside `open` and not safe is removed; take members of `open` out as long as the
+    // rest is still no cut, in shrinking blocks. Structural sets are near minimal already.
+    let mut is_kept = vec![false; test.unit_count()];
+    for &u in &open {
+        is_kept[u as usize] = true;
+    }
+    let gone = |kept: &[bool]| -> Vec<u32> {
+        (0..kept.len() as u32).filter(|&u| !kept[u as usize] && !safe[u as usize]).collect()
+    };
+    if from_structure && open.len() > 64 {
+        return open;
+    }
+    let mut block = if from_structure { 1 } else { open.len().div_ceil(2).max(1) };
+    let mut undecided = open;
+    let mut path = Vec::new();
+    while !undecided.is_empty() {
+        let size = block.min(undecided.len());
+        let chunk: Vec<u32> = undecided[undecided.len() - size..].to_vec();
+        for &u in &chunk {
+            is_kept[u as usize] = false;
+        }
+        *calls += 1;
+        if !test.is_cut(&gone(&is_kept)) {
+            undecided.truncate(undecided.len() - size);
+            block = (block * 2).min(undecided.len().max(1));
+            continue;
+        }
+        for &u in &chunk {
+            is_kept[u as usize] = true;
+        }
+        if size == 1 {
+            path.push(chunk[0]);
+            undecided.pop();
+        }
+        block = (size / 2).max(1);
+    }
+    path.sort_unstable();
+    path
+}
+
+/// Drops units of a cut one by one while it stays a cut: a minimal cut set inside it.
+pub fn shrink(test: &(impl CutTest + ?Sized), cut: &[u32]) -> Vec<u32> {
+    let mut set = cut.to_vec();
+    for &unit in cut {
+        let smaller: Vec<u32> = set.iter().copied().filter(|&u| u != unit).collect();
+        if test.is_cut(&smaller) {
+            set = smaller;
+        }
+    }
+    set
+}

@@ -1,0 +1,453 @@
+//! The structure behind the losses of one target: compiled from a snapshot, checked by evaluation.
+//!
+//! Section by section the same rules as the impact engine in its steady state, downstream:
+//! - Level of a node: 0 if removed, else min over its limiting and threshold groups of the response
+//!   to u, and 1 - sum over its additive groups of weight * (1 - u); never below 0.
+//! - Supply of a group: u = min(1, stock + sum over offers of share * delivered(level of supplier)),
+//!   shares of baseline demand; a removed flow delivers nothing.
+//! - Delivered: the supplier's level (proportional rationing), or its rise over the band of levels
+//!   in which the supplier serves this consumer's class (priority rationing).
+//! - Responses: limiting with dependence d: 1 - d (1 - u). Threshold: 1 if u >= min_share, else 0.
+//!
+//! The property test "loss of each cut equals the engine's" binds the two. Diagrams are built from
+//! this structure: failure.rs-like graphs if every node is up or down, levels.rs otherwise.
+
+use rustc_hash::FxHashMap;
+
+use super::dag::{FailureGraph, Gate};
+use super::oracle::LossOracle;
+use super::{LOSS_TOLERANCE, Semantics, SetError, check_threshold};
+use crate::graph::Snapshot;
+use crate::model::Rule;
+use crate::model::Symbol;
+
+/// Most sweeps inside a loop before the levels are taken as they are.
+const MAX_SWEEPS: usize = 100_000;
+
+/// How the supply of one group acts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Response {
+    /// At most 1 - dependence * (1 - u).
+    Limiting(f64),
+    /// 1 if u reaches the share, else 0.
+    Threshold(f64),
+    /// Losses add up with this weight.
+    Additive(f64),
+}
+
+/// What one supplier can give to one group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Offer {
+    /// Supplier, by position in the problem.
+    pub from: u32,
+    /// What it can deliver at full level, as a share of the group's demand.
+    pub share: f64,
+    /// Flow of the snapshot behind it, for units that hold flows.
+    pub flow: u32,
+    /// Levels of the supplier between which this delivery rises from none to all: (0, 1) under
+    /// proportional rationing.
+    pub band: (f64, f64),
+}
+
+/// All that a node gets of one product.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// Share of demand met from stock.
+    pub stock: f64,
+    /// Suppliers.
+    pub offers: Vec<Offer>,
+    /// What a shortage does.
+    pub response: Response,
+}
+
+/// Members of one unit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unit {
+    /// Nodes removed with it: indices of the snapshot (positions in a problem made by hand).
+    pub nodes: Vec<u32>,
+    /// Flows cut with it.
+    pub flows: Vec<u32>,
+}
+
+/// How a snapshot is read.
+pub struct Reading<'a> {
+    /// Flows can carry up to their capacity (`substitution: flow_headroom`); else their quantity.
+    pub headroom: bool,
+    /// Band of supplier levels in which a flow is served; `None`: proportional rationing.
+    pub band: Option<&'a (dyn Fn(usize) -> (f64, f64) + Sync)>,
+    /// Which fixed point counts in loops.
+    pub semantics: Semantics,
+}
+
+/// Everything that can matter to one target.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    nodes: Vec<Vec<Group>>,
+    units: Vec<Unit>,
+    targets: Vec<(u32, f64)>,
+    semantics: Semantics,
+    /// Units of each node and of each flow.
+    node_units: Vec<Vec<u32>>,
+    flow_units: FxHashMap<u32, Vec<u32>>,
+    /// Strongly connected components, suppliers first.
+    components: Vec<Vec<u32>>,
+    looped: Vec<bool>,
+}
+
+impl Problem {
+    /// A problem from its parts; nodes are numbered by position.
+    ///
+    /// # Errors
+    /// No units, no target, numbers out of range.
+    pub fn new(
+        nodes: Vec<Vec<Group>>,
+        units: Vec<Unit>,
+        targets: Vec<(u32, f64)>,
+        semantics: Semantics,
+    ) -> Result<Self, SetError> {
+        if units.is_empty() {
+            return Err(SetError::NoUnits);
+        }
+        let n = nodes.len();
+        let total: f64 = targets.iter().map(|t| t.1).sum();
+        if targets.is_empty() || total.is_nan() || total <= 0.0 {
+            return Err(SetError::NoTarget);
+        }
+        let bad = |what: String| Err(SetError::Malformed(what));
+        if let Some(t) = targets.iter().find(|t| t.0 as usize >= n || t.1.is_nan() || t.1 < 0.0) {
+            return bad(format!("target node {} with weight {}", t.0, t.1));
+        }
+        let mut node_units = vec![Vec::new(); n];
+        let mut flow_units: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for (u, unit) in units.iter().enumerate() {
+            for &node in &unit.nodes {
+                match node_units.get_mut(node as usize) {
+                    Some(list) => list.push(u as u32),
+                    None => return bad(format!("unit {u} holds node {node} of {n}")),
+                }
+            }
+            for &flow in &unit.flows {
+                flow_units.entry(flow).or_default().push(u as u32);
+            }
+        }
+        let mut graph = petgraph::graph::DiGraph::<(), ()>::with_capacity(n, n);
+        for _ in 0..n {
+            graph.add_node(());
+        }
+        for (i, groups) in nodes.iter().enumerate() {
+            for group in groups {
+                let part = match group.response {
+                    Response::Limiting(x) | Response::Threshold(x) | Response::Additive(x) => x,
+                };
+                if !(0.0..=1.0 + 1e-9).contains(&part) || group.stock.is_nan() || group.stock < 0.0
+                {
+                    return bad(format!("node {i} has a group with response {:?}", group.response));
+                }
+                for offer in &group.offers {
+                    let (low, high) = offer.band;
+                    if offer.from as usize >= n
+                        || !offer.share.is_finite()
+                        || offer.share < 0.0
+                        || !(0.0 <= low && low < high && high <= 1.0 + 1e-9)
+                    {
+                        return bad(format!("node {i} has an offer {offer:?}"));
+                    }
+                    graph.add_edge((i as u32).into(), offer.from.into(), ());
+                }
+            }
+        }
+        let components: Vec<Vec<u32>> = petgraph::algo::tarjan_scc(&graph)
+            .into_iter()
+            .map(|component| {
+                let mut nodes: Vec<u32> = component.iter().map(|i| i.index() as u32).collect();
+                nodes.sort_unstable();
+                nodes
+            })
+            .collect();
+        let looped = components
+            .iter()
+            .map(|c| {
+                c.len() > 1
+                    || nodes[c[0] as usize].iter().flat_map(|g| &g.offers).any(|o| o.from == c[0])
+            })
+            .collect();
+        let targets = targets.into_iter().map(|(node, weight)| (node, weight / total)).collect();
+        Ok(Self { nodes, units, targets, semantics, node_units, flow_units, components, looped })
+    }
+
+    /// Reads what can matter to the targets (nodes with weights) off a snapshot: their ancestors
+    /// and themselves.
+    ///
+    /// # Errors
+    /// As [`Problem::new`].
+    pub fn compile(
+        snapshot: &Snapshot,
+        targets: &[(u32, f64)],
+        units: &[Unit],
+        reading: &Reading<'_>,
+    ) -> Result<Self, SetError> {
+        let rules: FxHashMap<(Symbol, Symbol), usize> = snapshot
+            .network()
+            .requirements
+            .iter()
+            .enumerate()
+            .map(|(i, r)| ((r.output, r.input), i))
+            .collect();
+        let mut position: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut order: Vec<u32> = Vec::new();
+        let mut place = |node: u32, order: &mut Vec<u32>| {
+            *position.entry(node).or_insert_with(|| {
+                order.push(node);
+                order.len() as u32 - 1
+            })
+        };
+        let weighted: Vec<(u32, f64)> =
+            targets.iter().map(|&(node, weight)| (place(node, &mut order), weight)).collect();
+        let mut nodes = Vec::new();
+        while nodes.len() < order.len() {
+            let node = order[nodes.len()];
+            let mut groups = Vec::new();
+            for g in snapshot.groups(node) {
+                let input = snapshot.group_product(g);
+                let flows = &snapshot.arrival_flows()[snapshot.group_arrivals(g)];
+                let demand: f64 = flows.iter().map(|&e| snapshot.quantity(e as usize)).sum();
+                let rule = rules
+                    .get(&(snapshot.product(node), input))
+                    .map(|&i| &snapshot.network().requirements[i]);
+                let response = match rule.map_or(Rule::Limiting, |r| r.rule) {
+                    Rule::Limiting => {
+                        let dependence = rule.and_then(|r| r.dependence.as_ref());
+                        Response::Limiting(dependence.map_or(1.0, |d| d.value))
+                    }
+                    Rule::Additive => Response::Additive(demand / snapshot.in_strength(node)),
+                    Rule::Threshold => {
+                        Response::Threshold(rule.and_then(|r| r.min_share).unwrap_or(1.0))
+                    }
+                    Rule::None => continue,
+                };
+                // Nothing arrives in the baseline, so nothing can be missed.
+                if demand <= 0.0 || response == Response::Limiting(0.0) {
+                    continue;
+                }
+                let offers = flows
+                    .iter()
+                    .map(|&e| {
+                        let flow = e as usize;
+                        let quantity = snapshot.quantity(flow);
+                        let most = snapshot.flow_capacity(flow).max(quantity);
+                        Offer {
+                            from: place(snapshot.flow_from(flow), &mut order),
+                            share: if reading.headroom { most } else { quantity } / demand,
+                            flow: e,
+                            band: reading.band.map_or((0.0, 1.0), |band| band(flow)),
+                        }
+                    })
+                    .collect();
+                groups.push(Group { stock: 0.0, offers, response });
+            }
+            nodes.push(groups);
+        }
+        let units = units
+            .iter()
+            .map(|unit| Unit {
+                nodes: unit.nodes.iter().filter_map(|n| position.get(n).copied()).collect(),
+                flows: unit.flows.clone(),
+            })
+            .collect();
+        Self::new(nodes, units, weighted, reading.semantics)
+    }
+
+    /// Number of nodes that can matter.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Groups of every node.
+    pub fn nodes(&self) -> &[Vec<Group>] {
+        &self.nodes
+    }
+
+    /// Target nodes with weights that sum to 1.
+    pub fn targets(&self) -> &[(u32, f64)] {
+        &self.targets
+    }
+
+    /// The same problem under other semantics.
+    pub fn with_semantics(&self, semantics: Semantics) -> Self {
+        Self { semantics, ..self.clone() }
+    }
+
+    pub(super) fn semantics(&self) -> Semantics {
+        self.semantics
+    }
+
+    pub(super) fn units(&self) -> &[Unit] {
+        &self.units
+    }
+
+    pub(super) fn units_of_node(&self, node: u32) -> &[u32] {
+        &self.node_units[node as usize]
+    }
+
+    pub(super) fn units_of_flow(&self, flow: u32) -> &[u32] {
+        self.flow_units.get(&flow).map_or(&[], Vec::as_slice)
+    }
+
+    /// Components, suppliers first, and whether each is a loop.
+    pub(super) fn components(&self) -> impl Iterator<Item = (&[u32], bool)> {
+        self.components.iter().map(Vec::as_slice).zip(self.looped.iter().copied())
+    }
+
+    /// True if supply runs in a loop somewhere.
+    pub fn has_loop(&self) -> bool {
+        self.looped.contains(&true)
+    }
+
+    /// Operating level of every node if these units (ascending) are removed.
+    pub fn levels(&self, removed: &[u32]) -> Vec<f64> {
+        let lost = |units: &[u32]| units.iter().any(|u| removed.binary_search(u).is_ok());
+        let start = if self.semantics == Semantics::Collapse { 1.0 } else { 0.0 };
+        let mut level = vec![start; self.nodes.len()];
+        for (component, looped) in self.components() {
+            for _ in 0..MAX_SWEEPS {
+                let mut step = 0.0f64;
+                for &node in component {
+                    let new = if lost(self.units_of_node(node)) {
+                        0.0
+                    } else {
+                        self.operate(node, |offer| {
+                            if lost(self.units_of_flow(offer.flow)) {
+                                0.0
+                            } else {
+                                delivered(offer.band, level[offer.from as usize])
+                            }
+                        })
+                    };
+                    step = step.max((new - level[node as usize]).abs());
+                    level[node as usize] = new;
+                }
+                if !looped || step <= 1e-14 {
+                    break;
+                }
+            }
+        }
+        level
+    }
+
+    fn operate(&self, node: u32, arrives: impl Fn(&Offer) -> f64) -> f64 {
+        let (mut least, mut lost) = (1.0f64, 0.0);
+        for group in &self.nodes[node as usize] {
+            let sum: f64 = group.offers.iter().map(|offer| offer.share * arrives(offer)).sum();
+            let supply = (group.stock + sum).min(1.0);
+            match group.response {
+                Response::Limiting(dependence) => {
+                    least = least.min(1.0 - dependence * (1.0 - supply))
+                }
+                Response::Threshold(share) if supply < share - LOSS_TOLERANCE => least = 0.0,
+                Response::Threshold(_) => {}
+                Response::Additive(weight) => lost += weight * (1.0 - supply),
+            }
+        }
+        least.min(1.0 - lost).max(0.0)
+    }
+
+    /// The failure graph of "the loss reaches this share", if every node is either up or down.
+    ///
+    /// # Errors
+    /// A bad threshold; [`SetError::NotCovered`] naming the rule that has levels in between.
+    pub fn failure_graph(&self, loss_at_least: f64) -> Result<FailureGraph, SetError> {
+        check_threshold(loss_at_least)?;
+        let n = self.nodes.len() as u32;
+        // Gate i is node i; then one gate for each unit; then groups and deliveries.
+        let mut gates: Vec<Gate> = vec![Gate::Any(Vec::new()); n as usize];
+        gates.extend((0..self.units.len() as u32).map(Gate::Unit));
+        let unit_gates = |units: &[u32]| units.iter().map(|u| n + u).collect::<Vec<u32>>();
+        for node in 0..n {
+            let mut reasons = unit_gates(self.units_of_node(node));
+            for group in &self.nodes[node as usize] {
+                // Failed share that stops the node.
+                let total: f64 = group.stock + group.offers.iter().map(|o| o.share).sum::<f64>();
+                let enough = match group.response {
+                    Response::Threshold(share) => share,
+                    // Whole or nothing: one supplier is enough alone, or there is just one.
+                    Response::Limiting(1.0)
+                        if group.stock == 0.0
+                            && (group.offers.iter().all(|o| o.share >= 1.0 - LOSS_TOLERANCE)) =>
+                    {
+                        1.0
+                    }
+                    response => {
+                        return Err(SetError::NotCovered(format!(
+                            "a node runs at part load under {response:?}"
+                        )));
+                    }
+                };
+                let need = total - enough + LOSS_TOLERANCE;
+                let mut inputs = Vec::new();
+                for offer in &group.offers {
+                    let mut fails = unit_gates(self.units_of_flow(offer.flow));
+                    let input = if fails.is_empty() {
+                        offer.from
+                    } else {
+                        fails.push(offer.from);
+                        gates.push(Gate::Any(fails));
+                        gates.len() as u32 - 1
+                    };
+                    inputs.push((input, offer.share));
+                }
+                let least = inputs.iter().map(|i| i.1).fold(f64::INFINITY, f64::min);
+                let sum: f64 = inputs.iter().map(|i| i.1).sum();
+                let plain = || inputs.iter().map(|i| i.0).collect::<Vec<u32>>();
+                if need > sum {
+                    continue;
+                } else if least >= need {
+                    reasons.extend(plain());
+                    continue;
+                } else if sum - least < need {
+                    gates.push(Gate::All(plain()));
+                } else {
+                    gates.push(Gate::Weighted { inputs, need });
+                }
+                reasons.push(gates.len() as u32 - 1);
+            }
+            gates[node as usize] = Gate::Any(reasons);
+        }
+        let top = match self.targets[..] {
+            [(node, _)] => node,
+            _ => {
+                let need = loss_at_least - LOSS_TOLERANCE;
+                gates.push(Gate::Weighted { inputs: self.targets.clone(), need });
+                gates.len() as u32 - 1
+            }
+        };
+        FailureGraph::new(gates, top, self.units.len(), self.semantics)
+    }
+}
+
+/// Share of an offer that arrives if its supplier runs at a level.
+pub(super) fn delivered(band: (f64, f64), level: f64) -> f64 {
+    ((level - band.0) / (band.1 - band.0)).clamp(0.0, 1.0)
+}
+
+impl LossOracle for Problem {
+    fn unit_count(&self) -> usize {
+        self.units.len()
+    }
+
+    fn loss(&self, removed: &[u32]) -> f64 {
+        let level = self.levels(removed);
+        let kept: f64 = self.targets.iter().map(|&(node, w)| w * level[node as usize]).sum();
+        (1.0 - kept).clamp(0.0, 1.0)
+    }
+
+    fn subadditive(&self) -> bool {
+        self.semantics == Semantics::Collapse
+            && self.nodes.iter().flatten().all(|group| {
+                let total: f64 = group.offers.iter().map(|o| o.share).sum();
+                !matches!(group.response, Response::Threshold(_))
+                    && group.stock == 0.0
+                    && total <= 1.0 + LOSS_TOLERANCE
+                    && group.offers.iter().all(|o| o.band == (0.0, 1.0))
+            })
+    }
+}
