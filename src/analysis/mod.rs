@@ -3,12 +3,12 @@
 //! No HTTP, no storage, no clock, no global randomness in here. What an analysis returns still
 //! speaks in node and flow indices; the service turns them into ids.
 
-pub mod impact;
 pub mod centrality;
 pub mod choke_points;
-pub mod cuts;
-pub mod paths;
 pub mod cut_sets;
+pub mod cuts;
+pub mod impact;
+pub mod paths;
 pub mod progress;
 pub mod structure;
 

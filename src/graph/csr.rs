@@ -35,7 +35,9 @@ pub enum Weighting {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum WeightError {
     /// The attribute is absent.
-    #[error("flow {flow} has no attribute \"{attribute}\"; set it on every flow or choose another weight")]
+    #[error(
+        "flow {flow} has no attribute \"{attribute}\"; set it on every flow or choose another weight"
+    )]
     Missing {
         /// Id of the flow.
         flow: String,
@@ -151,7 +153,10 @@ impl Csr {
             }
             same
         });
-        assert!(edges.iter().all(|e| (e.0.max(e.1) as usize) < n), "an edge ends outside the graph");
+        assert!(
+            edges.iter().all(|e| (e.0.max(e.1) as usize) < n),
+            "an edge ends outside the graph"
+        );
         let from = edges.iter().map(|e| e.0).collect();
         let to = edges.iter().map(|e| e.1).collect();
         Self::from_sorted(n, from, to, edges.iter().map(|e| e.2).collect())
@@ -165,7 +170,10 @@ impl Csr {
         let mut pairs = pairs.to_vec();
         pairs.sort_unstable();
         pairs.dedup();
-        assert!(pairs.iter().all(|e| (e.0.max(e.1) as usize) < n), "an edge ends outside the graph");
+        assert!(
+            pairs.iter().all(|e| (e.0.max(e.1) as usize) < n),
+            "an edge ends outside the graph"
+        );
         let (from, to) = pairs.into_iter().unzip();
         Self::from_sorted(n, from, to, Vec::new())
     }
@@ -210,8 +218,7 @@ impl Csr {
     /// Every edge turned round.
     #[must_use]
     pub fn reversed(&self) -> Self {
-        let weight: Vec<f64> =
-            self.in_edge.iter().map(|&e| self.weight[e as usize]).collect();
+        let weight: Vec<f64> = self.in_edge.iter().map(|&e| self.weight[e as usize]).collect();
         let in_edge = if weight.is_empty() {
             Vec::new()
         } else {

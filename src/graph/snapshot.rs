@@ -1,7 +1,7 @@
 //! Compressed sparse rows both ways over one network, with sums and label indexes.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
@@ -53,6 +53,7 @@ pub struct Snapshot {
     group_product: Vec<Symbol>,
     out_strength: Vec<f64>,
     in_strength: Vec<f64>,
+    fingerprint: OnceLock<u64>,
 }
 
 impl Snapshot {
@@ -125,6 +126,7 @@ impl Snapshot {
             group_product,
             out_strength,
             in_strength,
+            fingerprint: OnceLock::new(),
             network,
         }
     }
@@ -142,6 +144,61 @@ impl Snapshot {
     /// The register of countries that selectors are read with.
     pub fn countries(&self) -> &Arc<Countries> {
         &self.countries
+    }
+
+    /// A hash of everything that an analysis can depend on (computed at first use): equal for
+    /// equal graphs, whatever the order in which their rows came.
+    pub fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| {
+            let mut hash = xxhash_rust::xxh3::Xxh3::new();
+            fn text(hash: &mut xxhash_rust::xxh3::Xxh3, s: &str) {
+                hash.update(s.as_bytes());
+                hash.update(&[0]);
+            }
+            let network = &self.network;
+            for record in 0..network.requirements.len() {
+                text(&mut hash, &format!("{:?}", network.requirement_record(record)));
+            }
+            let settings = &self.info.settings;
+            text(&mut hash, &format!("{:?} {:?}", settings.rationing, settings.stock_days));
+            for v in self.nodes() {
+                let i = v as usize;
+                text(&mut hash, self.id(v));
+                for symbol in [self.product(v), self.stage(v), self.country(v)] {
+                    text(&mut hash, self.name(symbol));
+                }
+                if let Some(a) = network.nodes.attributes.get(&v) {
+                    text(&mut hash, &format!("{a:?}"));
+                }
+                for column in
+                    [&network.nodes.output, &network.nodes.capacity, &network.nodes.stock_days]
+                {
+                    hash.update(&column.get(i).unwrap_or(f64::NAN).to_bits().to_le_bytes());
+                }
+            }
+            let flows = &network.flows;
+            let (plain_capacity, plain_lead) =
+                (flows.capacity.values().is_empty(), flows.lead_days.values().is_empty());
+            for e in 0..self.flow_count() {
+                hash.update(&flows.from[e].to_le_bytes());
+                hash.update(&flows.to[e].to_le_bytes());
+                hash.update(&self.quantity(e).to_bits().to_le_bytes());
+                if flows.product[e] != self.product(flows.from[e]) {
+                    hash.update(self.name(flows.product[e]).as_bytes());
+                }
+                if !plain_capacity {
+                    hash.update(&self.flow_capacity(e).to_bits().to_le_bytes());
+                }
+                if !plain_lead {
+                    let lead = flows.lead_days.get(e).unwrap_or(f64::NAN);
+                    hash.update(&lead.to_bits().to_le_bytes());
+                }
+            }
+            for e in &flows.joint {
+                hash.update(&e.to_le_bytes());
+            }
+            hash.digest()
+        })
     }
 
     /// Number of nodes.

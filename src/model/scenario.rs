@@ -521,8 +521,11 @@ impl Shock {
             }
             _ => return Err(ScenarioError::new(at, "give only one of select, flow and policy")),
         }
-        if self.restrict.is_some() && self.select.is_none() {
-            return Err(ScenarioError::new(format!("{at}.restrict"), "goes with select"));
+        if self.restrict.is_some() && self.flow.is_some() {
+            return Err(ScenarioError::new(
+                format!("{at}.restrict"),
+                "goes with select or policy; flows are cut with cut",
+            ));
         }
         if self.restrict.is_some() && (self.loss.is_some() || self.loss_upstream.is_some()) {
             return Err(ScenarioError::new(

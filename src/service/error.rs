@@ -1,6 +1,7 @@
 //! Why the service could not answer. Knows no status codes: `http` maps each kind to one.
 
 use crate::analysis::Cancelled;
+use crate::analysis::impact::ImpactError;
 use crate::graph::SelectError;
 use crate::model::ChangeError;
 use crate::model::scenario::ScenarioError;
@@ -133,6 +134,16 @@ impl From<StoreError> for ServiceError {
                 Self::Impossible { param: None, problem: error.to_string(), hint: None }
             }
             other => Self::Store(other),
+        }
+    }
+}
+
+impl From<ImpactError> for ServiceError {
+    fn from(error: ImpactError) -> Self {
+        match error {
+            ImpactError::Scenario(error) => error.into(),
+            ImpactError::Select { param, source } => Self::selector(param, source),
+            ImpactError::Cancelled(cancelled) => Self::Cancelled(cancelled),
         }
     }
 }

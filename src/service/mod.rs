@@ -11,6 +11,7 @@ pub mod explore;
 pub mod filter;
 pub mod graphs;
 pub mod idempotency;
+pub mod impacts;
 pub mod imports;
 pub mod jobs;
 pub mod objects;
@@ -73,6 +74,8 @@ pub struct Service {
     pub idempotency: Idempotency,
     /// Registers, presets and the bundled graph.
     pub reference: Arc<Reference>,
+    /// Models ready to evaluate scenarios.
+    pub models: impacts::ModelCache,
     /// The store below.
     pub store: Arc<Store>,
     writer: Writer,
@@ -101,6 +104,7 @@ impl Service {
             answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
             idempotency: Idempotency::new(store.clone()),
             reference,
+            models: impacts::ModelCache::default(),
             store,
             writer,
             ready: AtomicBool::new(false),

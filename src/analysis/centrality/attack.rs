@@ -1,7 +1,7 @@
 //! Attack curves: what is left of the network while nodes are taken away one after another.
 
-use std::collections::BinaryHeap;
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

@@ -123,7 +123,9 @@ impl Unweighted {
             let to = back[t.to as usize];
             back[t.from as usize].sum += to.share + to.sum;
         }
-        for ((&v, &paths), back) in order[..seen].iter().zip(&paths[..seen]).zip(&back[..seen]).skip(1) {
+        for ((&v, &paths), back) in
+            order[..seen].iter().zip(&paths[..seen]).zip(&back[..seen]).skip(1)
+        {
             score[v as usize] += paths * back.sum * scale;
         }
     }
@@ -160,10 +162,8 @@ impl Weighted {
 
     /// True if edge `e` from `v` to `w` lies on a shortest path.
     fn tight(&self, csr: &Csr, v: u32, e: usize) -> bool {
-        let (dv, dw) = (
-            self.search.distance[v as usize],
-            self.search.distance[csr.target(e) as usize],
-        );
+        let (dv, dw) =
+            (self.search.distance[v as usize], self.search.distance[csr.target(e) as usize]);
         dv < dw && same_length(dv + csr.weight(e), dw)
     }
 

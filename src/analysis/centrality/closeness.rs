@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use super::Scores;
 use super::parallel::Pool;
 use crate::analysis::Progress;
+use crate::analysis::structure::Direction;
 use crate::analysis::structure::error::{StructureError, require_nodes};
 use crate::analysis::structure::traverse::{Dijkstra, Levels, require_lengths};
-use crate::analysis::structure::Direction;
 use crate::graph::Csr;
 
 /// What to compute.
@@ -38,10 +38,16 @@ pub fn closeness(
     progress: &Progress,
 ) -> Result<Scores, StructureError> {
     let others = csr.node_count().saturating_sub(1) as f64;
-    run(csr, options, progress, |d| d, |sum, count| {
-        let share = if options.normalized && others > 0.0 { count / others } else { 1.0 };
-        if sum > 0.0 { count / sum * share } else { 0.0 }
-    })
+    run(
+        csr,
+        options,
+        progress,
+        |d| d,
+        |sum, count| {
+            let share = if options.normalized && others > 0.0 { count / others } else { 1.0 };
+            if sum > 0.0 { count / sum * share } else { 0.0 }
+        },
+    )
 }
 
 /// Harmonic centrality: sum of 1 / distance; nodes that are not connected add 0 (Marchiori and
@@ -102,7 +108,8 @@ fn run(
                     |search| {
                         search.search(view, &[v], None);
                         let others = &search.settled[1..];
-                        let sum: f64 = others.iter().map(|&w| term(search.distance[w as usize])).sum();
+                        let sum: f64 =
+                            others.iter().map(|&w| term(search.distance[w as usize])).sum();
                         (sum, others.len() as f64)
                     },
                 )

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
-use crate::analysis::structure::{Direction, StructureError};
 use crate::analysis::Progress;
+use crate::analysis::structure::{Direction, StructureError};
 use crate::graph::Csr;
 
 /// Nodes per task.

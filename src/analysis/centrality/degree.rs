@@ -1,8 +1,8 @@
 //! Degree and strength.
 
 use super::Scores;
-use crate::analysis::structure::{Direction, StructureError};
 use crate::analysis::structure::traverse::require_strengths;
+use crate::analysis::structure::{Direction, StructureError};
 use crate::graph::Csr;
 
 /// Number of consumers (out), suppliers (in) or both added up, of every node. Flows of several

@@ -45,9 +45,15 @@ pub fn group_centrality(
     group.iter().for_each(|&v| inside.insert(v as usize));
     let outside: Vec<u32> = csr.nodes().filter(|&v| !inside.contains(v as usize)).collect();
 
-    let betweenness = sum_over(&outside, 1, progress, || Counts::new(n), |counts, &s, sum| {
-        sum[0] += counts.through(csr, s, &inside);
-    })?[0];
+    let betweenness = sum_over(
+        &outside,
+        1,
+        progress,
+        || Counts::new(n),
+        |counts, &s, sum| {
+            sum[0] += counts.through(csr, s, &inside);
+        },
+    )?[0];
     let pairs = outside.len() as f64 * (outside.len() as f64 - 1.0);
 
     let unweighted = csr.unweighted();

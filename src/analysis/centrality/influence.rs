@@ -5,9 +5,9 @@ use rayon::prelude::*;
 use super::Scores;
 use super::parallel::Pool;
 use crate::analysis::Progress;
+use crate::analysis::structure::Direction;
 use crate::analysis::structure::error::{StructureError, require};
 use crate::analysis::structure::traverse::Levels;
-use crate::analysis::structure::Direction;
 use crate::graph::Csr;
 
 /// Collective influence of every node: (k(v) - 1) x sum of (k(u) - 1) over the nodes u at distance

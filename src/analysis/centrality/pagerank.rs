@@ -110,7 +110,12 @@ pub fn pagerank_bytes(csr: &Csr) -> u64 {
 /// The preference, scaled to sum 1.
 fn preference(given: Option<&[f64]>, n: usize) -> Result<Vec<f64>, StructureError> {
     let Some(given) = given else { return Ok(vec![1.0 / n as f64; n]) };
-    require(given.len() == n, "preference", format!("{} long", given.len()), "one number per node")?;
+    require(
+        given.len() == n,
+        "preference",
+        format!("{} long", given.len()),
+        "one number per node",
+    )?;
     if let Some(bad) = given.iter().find(|p| !(p.is_finite() && **p >= 0.0)) {
         return Err(StructureError::parameter("preference", bad, "0 or more everywhere"));
     }

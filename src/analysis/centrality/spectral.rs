@@ -125,7 +125,8 @@ pub fn eigenvector(csr: &Csr, stop: Stop, progress: &Progress) -> Result<Scores,
     scale_to_unit_length(&mut x);
     let mut next = vec![0.0; n];
     // Against weights far from 1, the shift is as large as a typical product.
-    let shift = (csr.weights().iter().sum::<f64>() / csr.edge_count() as f64).max(f64::MIN_POSITIVE);
+    let shift =
+        (csr.weights().iter().sum::<f64>() / csr.edge_count() as f64).max(f64::MIN_POSITIVE);
     let shift = if csr.is_weighted() { shift } else { 1.0 };
     progress.start(u64::from(stop.max_iterations));
     for step in 1..=stop.max_iterations {

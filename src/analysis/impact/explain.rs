@@ -313,22 +313,24 @@ impl<'a> Explainer<'a> {
         }
     }
 
-    /// How much of a target's loss each shocked node and cut arrival accounts for, by following
-    /// every part back; largest first. Amounts add up to the loss up to `tolerance`.
-    pub fn origins(&self, target: &TargetNodes, tolerance: f64) -> Origins {
-        let total_weight: f64 = target.nodes.iter().map(|n| n.1).sum();
+    /// Follows every part of a target's loss back to its origins, round by round, and shows each
+    /// to `visit`: the node that loses, the part, and how much of the target's loss it carries.
+    /// Stops when less than `tolerance` is on the way (in a cycle amounts shrink geometrically).
+    pub fn follow(
+        &self,
+        target: &TargetNodes,
+        tolerance: f64,
+        mut visit: impl FnMut(u32, &Part, f64),
+    ) {
         let mut pending: BTreeMap<u32, f64> = BTreeMap::new();
         for &(node, weight) in &target.nodes {
-            let amount = self.side.losses[node as usize][0] * weight / total_weight;
+            let amount = self.side.losses[node as usize][0] * weight / target.baseline;
             if amount > 0.0 {
                 *pending.entry(node).or_default() += amount;
             }
         }
-        let mut origins: BTreeMap<Origin, f64> = BTreeMap::new();
-        // Round by round; in a cycle amounts shrink geometrically.
         for _ in 0..100_000 {
-            let left: f64 = pending.values().sum();
-            if left <= tolerance {
+            if pending.values().sum::<f64>() <= tolerance {
                 break;
             }
             let mut next: BTreeMap<u32, f64> = BTreeMap::new();
@@ -336,14 +338,25 @@ impl<'a> Explainer<'a> {
                 let [loss] = self.side.losses[node as usize];
                 for part in self.parts(node).iter() {
                     let share = amount * part.amount / loss;
-                    match part.origin {
-                        Origin::Supplier(source, _) => *next.entry(source).or_default() += share,
-                        origin => *origins.entry(origin).or_default() += share,
+                    visit(node, part, share);
+                    if let Origin::Supplier(source, _) = part.origin {
+                        *next.entry(source).or_default() += share;
                     }
                 }
             }
             pending = next;
         }
+    }
+
+    /// How much of a target's loss each shocked node and cut arrival accounts for, largest first.
+    /// Amounts add up to the loss up to `tolerance`.
+    pub fn origins(&self, target: &TargetNodes, tolerance: f64) -> Origins {
+        let mut origins: BTreeMap<Origin, f64> = BTreeMap::new();
+        self.follow(target, tolerance, |_, part, amount| {
+            if !matches!(part.origin, Origin::Supplier(..)) {
+                *origins.entry(part.origin).or_default() += amount;
+            }
+        });
         let mut list: Origins = origins.into_iter().collect();
         list.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         list

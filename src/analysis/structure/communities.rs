@@ -219,7 +219,10 @@ impl Level {
 
     fn links(&self, v: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let range = self.start[v] as usize..self.start[v + 1] as usize;
-        self.neighbor[range.clone()].iter().map(|&w| w as usize).zip(self.weight[range].iter().copied())
+        self.neighbor[range.clone()]
+            .iter()
+            .map(|&w| w as usize)
+            .zip(self.weight[range].iter().copied())
     }
 
     fn total_weight(&self) -> f64 {
@@ -305,8 +308,7 @@ impl Level {
             if members[old as usize] == 0 {
                 size[old as usize] = 0.0;
             }
-            let gain =
-                |c: u32| weight_to[c as usize] - gamma * self.size[v] * size[c as usize];
+            let gain = |c: u32| weight_to[c as usize] - gamma * self.size[v] * size[c as usize];
             let (mut best, mut best_gain) = (old, gain(old));
             // Rounding must not make two communities swap a node for ever.
             let margin = 1e-12 * (best_gain.abs() + self.size[v]);
@@ -362,9 +364,8 @@ impl Level {
                 .map(|(_, weight)| weight)
                 .sum();
         }
-        let well_connected = |cut: f64, size: f64, whole: f64| {
-            cut >= gamma * size * (whole - size) * (1.0 - 1e-12)
-        };
+        let well_connected =
+            |cut: f64, size: f64, whole: f64| cut >= gamma * size * (whole - size) * (1.0 - 1e-12);
         let mut order: Vec<u32> = (0..n as u32).collect();
         order.shuffle(rng);
         let mut weight_to = vec![0.0; n];

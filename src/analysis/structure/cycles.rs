@@ -182,11 +182,7 @@ impl Search<'_> {
                     self.on_path[w as usize] = true;
                     self.lock[w as usize] = length;
                     self.touched.push(w);
-                    path.push(Step {
-                        node: w,
-                        edge: csr.edges_out(w).start,
-                        closes_in: u32::MAX,
-                    });
+                    path.push(Step { node: w, edge: csr.edges_out(w).start, closes_in: u32::MAX });
                 }
                 continue;
             }

@@ -9,9 +9,7 @@ mod tiers;
 pub(crate) mod traverse;
 
 pub use communities::{Communities, CommunityOptions, Quality, communities};
-pub use components::{
-    Components, strongly_connected_components, weakly_connected_components,
-};
+pub use components::{Components, strongly_connected_components, weakly_connected_components};
 pub use cycles::{CycleOptions, Cycles, cycles};
 pub use error::StructureError;
 pub use similarity::{SimilarSupplier, SimilarityOptions, similar_suppliers};

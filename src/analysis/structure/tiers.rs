@@ -50,10 +50,7 @@ pub fn tiers(csr: &Csr) -> Tiers {
         tier: csr.nodes().map(|v| depth[component(v)]).collect(),
         height: csr.nodes().map(|v| height[component(v)]).collect(),
         count: depth.iter().max().map_or(0, |d| d + 1),
-        cyclic: csr
-            .nodes()
-            .map(|v| sizes[component(v)] > 1 || csr.edge(v, v).is_some())
-            .collect(),
+        cyclic: csr.nodes().map(|v| sizes[component(v)] > 1 || csr.edge(v, v).is_some()).collect(),
         components,
     }
 }
