@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
 mod files;
+mod impact;
 mod serve;
 mod store;
 pub mod table;
@@ -39,6 +40,8 @@ Exit codes:
 enum Command {
     /// Serve the API, Swagger UI and the explorer.
     Serve(serve::ServeArgs),
+    /// Answer a scenario in the terminal [default: China's refining stops].
+    Impact(impact::ImpactArgs),
     /// Import a file into a graph.
     Import(files::ImportArgs),
     /// Export a graph to a file.
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Serve(args) => serve::serve(&args),
+        Command::Impact(args) => impact::impact(&args),
         Command::Import(args) => files::import(&args),
         Command::Export(args) => files::export(&args),
         Command::Check(args) => store::check(&args),

@@ -3,13 +3,22 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, exports, flows, graphs, imports, jobs, nodes, operations, registers,
+    changes, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations, registers,
     requirements, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        // Questions
+        .service(impacts::post_impact)
+        .service(impacts::get_impact)
+        .service(impacts::get_explanation)
+        .service(impacts::get_impact_table)
+        .service(impacts::post_impact_batch)
+        .service(impacts::get_batch)
+        .service(impacts::post_knock_outs)
+        .service(impacts::get_knock_outs)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)

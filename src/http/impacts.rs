@@ -1,0 +1,381 @@
+//! Impact questions: one scenario, many side by side, every unit alone; and answers by id.
+
+use actix_web::http::header::{CONTENT_TYPE, ETAG};
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use super::csv::safe;
+use super::extract::{Body, Params};
+use super::graphs::Nothing;
+use super::problem::{Code, Problem};
+use super::reply::etag;
+use super::run::{answered, permanent, respond};
+use crate::analysis::Progress;
+use crate::model::scenario::{Include, ScenarioBody};
+use crate::service::ServiceError;
+use crate::service::answers::Answer;
+use crate::service::impacts::answer::{ImpactAnswer, TargetExplanation};
+use crate::service::impacts::many::{
+    BatchBody, BatchLine, KnockOutAnswer, KnockOutBody, batch, knock_out_answer, knock_outs,
+};
+use crate::service::impacts::{Question, answer_id};
+use crate::service::jobs::Estimate;
+
+/// Scenarios of one batch from which on it is estimated to take long, by flows of the graph.
+const FLOWS_PER_SECOND: f64 = 2e8;
+/// Sweeps that an estimate counts with.
+const SWEEPS: f64 = 20.0;
+
+fn estimate(flows: usize, scenarios: usize) -> Estimate {
+    let seconds = flows as f64 * scenarios as f64 * SWEEPS / FLOWS_PER_SECOND / 8.0;
+    Estimate { seconds, bytes: flows as u64 * 48 + scenarios as u64 * 256 }
+}
+
+/// Asks what is lost when part of a graph is removed, restricted or cut.
+///
+/// The answer has a headline, and for each target its loss as a share of the baseline, the bracket
+/// between the two ends of rationing, the inputs that bind and the reason of a zero. `include` adds
+/// node losses and binding chains. The same question on the same version has the same id.
+#[utoipa::path(tag = "Answer",
+    params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
+    request_body(content = ScenarioBody, examples(
+        ("1 China stops refining" = (summary = "China stops refining: semiconductors, EVs, defence?",
+            value = json!({"scenario": "china-refining-stops"}))),
+        ("2 Why is that so" = (summary = "The same with binding chains and node losses",
+            value = json!({"scenario": "china-refining-stops", "include": ["explanation", "nodes"]}))),
+        ("3 Gallium licences" = (summary = "30 % of gallium licences for the USA are approved",
+            value = json!({"shocks": [{"name": "gallium licences", "select": {"country": "CHN", "product": "gallium"},
+                "restrict": {"to": {"country": "USA"}, "pass": 0.3, "delay_days": 60}}],
+                "targets": [{"name": "semiconductors/USA", "select": {"product": "semiconductors", "stage": "industry", "country": "USA"}},
+                            {"name": "defence/USA", "select": {"product": "defence", "stage": "industry", "country": "USA"}}]}))),
+        ("4 Alumina falls" = (summary = "Chinese alumina falls by 20 %: which by-products fall?",
+            value = json!({"shocks": [{"select": {"country": "CHN", "product": "alumina"}, "loss": 0.2}],
+                "targets": [{"name": "gallium", "select": {"product": "gallium", "stage": "refine"}},
+                            {"name": "aluminium", "select": {"product": "aluminium", "stage": "refine"}}]}))),
+        ("5 Proportional" = (summary = "The flagship with everyone served alike",
+            value = json!({"scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}))),
+        ("6 Nothing" = (summary = "Removing nothing loses nothing, and says why",
+            value = json!({"scenario": "no-op"}))))),
+    responses((status = 200, description = "The answer", body = ImpactAnswer),
+              (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
+#[post("/v1/graphs/{g}/impacts")]
+pub async fn post_impact(
+    service: App,
+    path: web::Path<String>,
+    request: HttpRequest,
+    _query: Params<Nothing>,
+    body: Body<ScenarioBody>,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = service.snapshot(&path, body.0.at).await?;
+    let estimate = estimate(snapshot.flow_count(), 8);
+    let question = service.question(snapshot, body.0)?;
+    if let Some(answer) = service.answers.get(&question.id) {
+        return Ok(answered(answer));
+    }
+    let shared = service.clone();
+    respond(&service, &request, "impact", estimate, move |p| shared.impact(&question, p)).await
+}
+
+/// Gets an answer again by its id: the same bytes, also after a restart.
+#[utoipa::path(tag = "Answer",
+    params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
+    responses((status = 200, description = "The answer", body = ImpactAnswer)))]
+#[get("/v1/impacts/{id}")]
+pub async fn get_impact(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    Ok(permanent(again(&service, &path, None).await?))
+}
+
+/// The answer behind an id, with a further part.
+async fn again(service: &App, id: &str, part: Option<Include>) -> Result<Answer, Problem> {
+    if part.is_none()
+        && let Some(answer) = service.answers.get(id)
+    {
+        return Ok(answer);
+    }
+    let (shared, id) = (service.clone(), id.to_owned());
+    let question = service.blocking(move || shared.question_of(&id)).await?;
+    let question = match part {
+        None => question,
+        Some(part) => {
+            let Question { snapshot, mut body, .. } = question;
+            body.include.push(part);
+            body.include.sort_unstable();
+            body.include.dedup();
+            let id = answer_id("imp", &snapshot, &body);
+            Question { snapshot, body, id }
+        }
+    };
+    let shared = service.clone();
+    Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?)
+}
+
+/// Which target to explain.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ExplanationQuery {
+    /// Name of one target (default: all).
+    target: Option<String>,
+}
+
+/// Why the targets of an answer lose.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the object that the handler answers with")]
+pub struct Explanation {
+    /// Id of the answer that holds it.
+    id: String,
+    /// Graph.
+    graph: String,
+    /// Version.
+    version: u64,
+    /// Engine and its version.
+    engine: String,
+    /// The answer in one sentence.
+    headline: String,
+    /// Chains and origins of each target.
+    explanation: Vec<TargetExplanation>,
+}
+
+fn parsed(answer: &Answer) -> Result<Value, Problem> {
+    serde_json::from_slice(&answer.body).map_err(|_| ServiceError::Internal.into())
+}
+
+/// Explains an answer: binding chains that add up to each loss, and where they start.
+#[utoipa::path(tag = "Explain",
+    params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), ExplanationQuery),
+    responses((status = 200, description = "The explanation", body = Explanation)))]
+#[get("/v1/impacts/{id}/explanation")]
+pub async fn get_explanation(
+    service: App,
+    path: web::Path<String>,
+    query: Params<ExplanationQuery>,
+) -> Result<HttpResponse, Problem> {
+    let answer = again(&service, &path, Some(Include::Explanation)).await?;
+    let mut body = parsed(&answer)?;
+    let mut targets = body["explanation"].take();
+    if let (Some(name), Some(list)) = (&query.0.target, targets.as_array_mut()) {
+        let names: Vec<String> =
+            list.iter().filter_map(|t| t["target"].as_str().map(str::to_owned)).collect();
+        list.retain(|t| t["target"] == **name);
+        if list.is_empty() {
+            return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
+                .param("target")
+                .hint(format!("it has {}", names.join(", "))));
+        }
+    }
+    let explained = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
+        "engine": body["engine"], "headline": body["headline"], "explanation": targets});
+    Ok(permanent(Answer {
+        body: serde_json::to_vec(&explained).unwrap_or_default().into(),
+        ..answer
+    }))
+}
+
+/// The results of an answer as CSV, one row for each target.
+#[utoipa::path(tag = "Explain",
+    params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
+    responses((status = 200, description = "target, loss, low, high, direct, indirect, critical_first, proportional, binding, zero_reason, baseline, unit, graph, version",
+        content_type = "text/csv", body = String)))]
+#[get("/v1/impacts/{id}/table.csv")]
+pub async fn get_impact_table(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let answer = again(&service, &path, None).await?;
+    let body = parsed(&answer)?;
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let broken = |_| Problem::from(ServiceError::Internal);
+    csv.write_record([
+        "target",
+        "loss",
+        "low",
+        "high",
+        "direct",
+        "indirect",
+        "critical_first",
+        "proportional",
+        "binding",
+        "zero_reason",
+        "baseline",
+        "unit",
+        "graph",
+        "version",
+    ])
+    .map_err(broken)?;
+    for result in body["results"].as_array().into_iter().flatten() {
+        let cell = |pointer: &str| match result.pointer(pointer) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => safe(text).into_owned(),
+            Some(other) => other.to_string(),
+        };
+        let binding: Vec<&str> = result["binding"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|b| b["input"].as_str())
+            .collect();
+        csv.write_record([
+            cell("/target"),
+            cell("/loss/value"),
+            cell("/loss/low"),
+            cell("/loss/high"),
+            cell("/direct"),
+            cell("/indirect"),
+            cell("/bracket/critical_first"),
+            cell("/bracket/proportional"),
+            safe(&binding.join("; ")).into_owned(),
+            cell("/zero_reason"),
+            cell("/baseline/value"),
+            cell("/baseline/unit"),
+            body["graph"].as_str().map(|g| safe(g).into_owned()).unwrap_or_default(),
+            body["version"].to_string(),
+        ])
+        .map_err(broken)?;
+    }
+    let bytes = csv.into_inner().map_err(|_| Problem::from(ServiceError::Internal))?;
+    let mut response = permanent(Answer { body: bytes.into(), ..answer });
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        actix_web::http::header::HeaderValue::from_static("text/csv; charset=utf-8"),
+    );
+    Ok(response)
+}
+
+/// Evaluates many scenarios side by side: one line of NDJSON for each, in the order asked.
+#[utoipa::path(tag = "Answer",
+    params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
+    request_body(content = BatchBody, examples(
+        ("Three materials" = (summary = "Gallium, germanium and antimony from China, one by one",
+            value = json!({"scenarios": [
+                {"id": "gallium", "shocks": [{"select": {"country": "CHN", "product": "gallium"}}]},
+                {"id": "germanium", "shocks": [{"select": {"country": "CHN", "product": "germanium"}}]},
+                {"id": "antimony", "shocks": [{"select": {"country": "CHN", "product": "antimony"}}]}],
+                "targets": [{"name": "defence", "select": {"product": "defence", "stage": "industry"}}]}))))),
+    responses((status = 200, description = "One answer a line", content_type = "application/x-ndjson", body = BatchLine)))]
+#[post("/v1/graphs/{g}/impacts/batch")]
+pub async fn post_impact_batch(
+    service: App,
+    path: web::Path<String>,
+    request: HttpRequest,
+    _query: Params<Nothing>,
+    body: Body<BatchBody>,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = service.snapshot(&path, body.0.at).await?;
+    let version = snapshot.info().version;
+    let estimate = estimate(snapshot.flow_count(), body.0.scenarios.len());
+    let shared = service.clone();
+    let body = body.0;
+    let mut response = respond(&service, &request, "batch", estimate, move |progress| {
+        let id = answer_id("bat", &snapshot, &body);
+        let lines = batch(&shared.models, &snapshot, &body, progress)?;
+        let mut text = Vec::with_capacity(lines.len() * 160);
+        for line in &lines {
+            serde_json::to_writer(&mut text, line).map_err(|_| ServiceError::Internal)?;
+            text.push(b'\n');
+        }
+        Ok(Answer {
+            location: format!("/v1/batches/{id}"),
+            id: id.as_str().into(),
+            version,
+            body: text.into(),
+        })
+    })
+    .await?;
+    if response.status() == 200 {
+        let ndjson = actix_web::http::header::HeaderValue::from_static("application/x-ndjson");
+        response.headers_mut().insert(CONTENT_TYPE, ndjson);
+    }
+    Ok(response)
+}
+
+/// Gets the lines of a batch that ran as a job.
+#[utoipa::path(tag = "Answer",
+    params(("id" = String, Path, description = "Id of the batch", example = "bat_…")),
+    responses((status = 200, description = "One answer a line", content_type = "application/x-ndjson", body = BatchLine)))]
+#[get("/v1/batches/{id}")]
+pub async fn get_batch(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let answer = kept(&service, &path, "batch")?;
+    Ok(HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "application/x-ndjson"))
+        .insert_header((ETAG, etag(answer.version)))
+        .body(answer.body))
+}
+
+fn kept(service: &App, id: &str, what: &'static str) -> Result<Answer, Problem> {
+    service.answers.get(id).ok_or_else(|| {
+        ServiceError::Absent {
+            what,
+            name: id.to_owned(),
+            hint: Some("it is no longer kept; ask again".into()),
+        }
+        .into()
+    })
+}
+
+/// Removes every unit alone and ranks them by what the targets lose.
+#[utoipa::path(tag = "Answer",
+    params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
+    request_body(content = KnockOutBody, examples(
+        ("Which refining step hurts most" = (summary = "Every country x product at refining, ranked by the loss of EVs",
+            value = json!({"units": {"group_by": ["country", "product"]}, "select": {"stage": "refine"},
+                "targets": [{"name": "electric_vehicles", "select": {"product": "electric_vehicles", "stage": "industry"}}], "top": 20}))),
+        ("Which country hurts most" = (summary = "Every country x stage, ranked by the loss of semiconductors",
+            value = json!({"units": {"group_by": ["country", "stage"]},
+                "targets": [{"name": "semiconductors", "select": {"product": "semiconductors", "stage": "industry"}}], "top": 20}))))),
+    responses((status = 200, description = "Units, worst first", body = KnockOutAnswer)))]
+#[post("/v1/graphs/{g}/knock-outs")]
+pub async fn post_knock_outs(
+    service: App,
+    path: web::Path<String>,
+    request: HttpRequest,
+    _query: Params<Nothing>,
+    body: Body<KnockOutBody>,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = service.snapshot(&path, body.0.at).await?;
+    let id = answer_id("kno", &snapshot, &body.0);
+    if let Some(answer) = service.answers.get(&id) {
+        return Ok(answered(answer));
+    }
+    let estimate = estimate(snapshot.flow_count(), snapshot.node_count());
+    let shared = service.clone();
+    let body = body.0;
+    respond(&service, &request, "knock-outs", estimate, move |progress| {
+        let start = std::time::Instant::now();
+        let (evaluated, results) = knock_outs(&shared.models, &snapshot, &body, progress)?;
+        let took = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let version = snapshot.info().version;
+        let answer = knock_out_answer(id.clone(), &snapshot, evaluated, results, took);
+        Ok(Answer {
+            location: format!("/v1/knock-outs/{id}"),
+            id: id.as_str().into(),
+            version,
+            body: serde_json::to_vec(&answer).map_err(|_| ServiceError::Internal)?.into(),
+        })
+    })
+    .await
+}
+
+/// Gets a ranking again while it is kept.
+#[utoipa::path(tag = "Answer",
+    params(("id" = String, Path, description = "Id of the ranking", example = "kno_…")),
+    responses((status = 200, description = "Units, worst first", body = KnockOutAnswer)))]
+#[get("/v1/knock-outs/{id}")]
+pub async fn get_knock_outs(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    Ok(permanent(kept(&service, &path, "ranking")?))
+}
