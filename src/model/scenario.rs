@@ -326,9 +326,26 @@ pub struct Rationing {
     /// through others (default: true where `order` is left out, else false).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inherit: Option<bool>,
+    /// `priority`: what surviving suppliers still deliver to end uses outside the order goes to
+    /// consumers that are short, best class first, for the part of their output that serves the
+    /// order (default: as `inherit`). Suppliers under an export restriction divert nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divert: Option<bool>,
     /// `priority`: share of its baseline that every class gets before the order counts, 0-1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<f64>,
+}
+
+impl Rationing {
+    /// True if unnamed nodes take the best class that they serve.
+    pub fn inherits(&self) -> bool {
+        self.inherit.unwrap_or(self.order.is_empty())
+    }
+
+    /// True if deliveries to end uses outside the order are diverted to those who are short.
+    pub fn diverts(&self) -> bool {
+        self.rule == RationingRule::Priority && self.divert.unwrap_or_else(|| self.inherits())
+    }
 }
 
 /// Rule of a rationing.

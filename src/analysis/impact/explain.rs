@@ -86,6 +86,18 @@ pub fn parts<S: ArrivalScale<1>>(
             total += short;
         }
     }
+    if parts.is_empty() {
+        // Its own suppliers deliver, but its market diverts: what the market lost is behind it.
+        for group in rows.groups(node) {
+            if scale.settled(group).is_some_and(|[l]| l > 0.0) {
+                for (supplier, lost) in scale.behind(group, losses) {
+                    let e = rows.arrivals(group).start;
+                    parts.push(Part { origin: Origin::Supplier(supplier, e), amount: lost });
+                    total += lost;
+                }
+            }
+        }
+    }
     if total > 0.0 {
         for part in &mut parts {
             part.amount *= loss / total;

@@ -17,7 +17,7 @@ use super::rationing::{Classes, rations};
 use super::rows::Rows;
 use super::shock::{ImpactError, Shocks};
 use super::solve::{Ending, NodeShock, Side, StopAt, run};
-use super::substitution::{FactorRule, Markets, NewSupply, Pools};
+use super::substitution::{FactorRule, Markets, NewSupply, PooledGroup, PooledMarket, Pools};
 
 /// Scenarios that are evaluated in one pass of the rows.
 pub const LANES: usize = 8;
@@ -30,11 +30,18 @@ pub struct ImpactModel {
     classes: Classes,
     down: Option<Rows>,
     up: Option<Rows>,
-    /// Markets of the replaceability factors, or of spare capacity.
+    /// Markets of the replaceability factors.
     markets: Option<Markets>,
-    market_of: FxHashMap<(Symbol, Symbol), u32>,
-    new_supply: Vec<NewSupply>,
+    pooled: Option<PoolPlan>,
     index_weight: Vec<f64>,
+}
+
+/// Which markets settle losses, before any shock.
+struct PoolPlan {
+    markets: Vec<PooledMarket>,
+    slot: Vec<u32>,
+    market_of: Vec<u32>,
+    consumers: Vec<u32>,
 }
 
 /// A scenario that was run: the state at its end.
@@ -116,8 +123,7 @@ impl ImpactModel {
             down,
             up,
             markets: None,
-            market_of: FxHashMap::default(),
-            new_supply: Vec::new(),
+            pooled: None,
             index_weight,
             snapshot,
         };
@@ -165,7 +171,13 @@ impl ImpactModel {
         &self.index_weight
     }
 
+    /// Decides which markets settle losses: all where deliveries may be diverted or capacity may
+    /// be spare, those of the projects otherwise. Markets are by (product, stage): ore does not
+    /// stand in for metal.
     fn make_pools(&mut self, responses: &[Response]) {
+        let snapshot = self.snapshot.clone();
+        let diverts = self.rationing.diverts() && self.classes.named.contains(&true);
+        let spare = self.options.substitution == Substitution::SpareCapacity;
         let projects: Vec<(&str, &str, f64)> = responses
             .iter()
             .filter_map(|r| match r {
@@ -178,101 +190,107 @@ impl ImpactModel {
                 _ => None,
             })
             .collect();
-        let spare = self.options.substitution == Substitution::SpareCapacity;
-        if projects.is_empty() && !spare {
+        let Some(rows) = &self.down else { return };
+        if !(diverts || spare || !projects.is_empty()) {
             return;
         }
-        // Markets by (product, stage): ore does not stand in for metal.
-        let snapshot = &self.snapshot;
-        let mut market_of: FxHashMap<(Symbol, Symbol), u32> = FxHashMap::default();
-        let of: Vec<u32> = snapshot
-            .nodes()
-            .map(|v| {
-                let next = market_of.len() as u32;
-                *market_of.entry((snapshot.product(v), snapshot.stage(v))).or_insert(next)
-            })
-            .collect();
-        let out = snapshot.nodes().map(|v| snapshot.out_strength(v)).collect();
-        for (product, country, quantity) in projects {
-            let nodes: Vec<u32> = snapshot
-                .nodes()
-                .filter(|&v| snapshot.name(snapshot.product(v)) == product)
-                .collect();
-            // A project joins the last stage of its product that has suppliers for it.
-            let at_home = nodes
-                .iter()
-                .copied()
-                .filter(|&v| snapshot.name(snapshot.country(v)) == country)
-                .max_by_key(|&v| (!snapshot.groups(v).is_empty(), v));
-            let place = at_home.or_else(|| {
-                nodes.iter().copied().max_by_key(|&v| (!snapshot.groups(v).is_empty(), v))
-            });
-            if let Some(place) = place {
-                self.new_supply.push(NewSupply {
-                    market: of[place as usize],
-                    quantity,
-                    host: at_home,
+        let mut number: FxHashMap<(Symbol, Symbol), u32> = FxHashMap::default();
+        let mut markets: Vec<PooledMarket> = Vec::new();
+        let mut market_of_node = Vec::with_capacity(snapshot.node_count());
+        for v in snapshot.nodes() {
+            let market =
+                *number.entry((snapshot.product(v), snapshot.stage(v))).or_insert_with(|| {
+                    markets.push(PooledMarket::default());
+                    markets.len() as u32 - 1
                 });
+            market_of_node.push(market);
+            markets[market as usize].suppliers.push((v, snapshot.out_strength(v)));
+            if spare {
+                let capacity = snapshot.network().nodes.capacity.get(v as usize);
+                let amount = match (capacity, snapshot.output(v)) {
+                    (Some(capacity), Some(output)) if output > 0.0 => {
+                        (capacity / output - 1.0) * snapshot.out_strength(v)
+                    }
+                    (Some(capacity), _) => capacity - snapshot.out_strength(v),
+                    _ => 0.0,
+                };
+                if amount > 0.0 {
+                    markets[market as usize].spare.push((v, amount));
+                }
             }
         }
-        self.markets = Some(Markets::new(of, market_of.len(), out));
-        self.market_of = market_of;
+        for (product, country, quantity) in projects {
+            // A project joins the last stage of its product.
+            let stage = |v: u32| (!snapshot.groups(v).is_empty(), v);
+            let all =
+                || snapshot.nodes().filter(|&v| snapshot.name(snapshot.product(v)) == product);
+            let at_home = all()
+                .filter(|&v| snapshot.name(snapshot.country(v)) == country)
+                .max_by_key(|&v| stage(v));
+            if let Some(place) = at_home.or_else(|| all().max_by_key(|&v| stage(v))) {
+                let market = &mut markets[market_of_node[place as usize] as usize];
+                market.new_supply.push(NewSupply { quantity, host: at_home });
+            }
+        }
+        let critical = if diverts {
+            self.classes.critical_shares(&snapshot)
+        } else {
+            vec![0.0; snapshot.node_count()]
+        };
+        let flows = &snapshot.network().flows;
+        let rest = self.classes.rest();
+        let mut slot = vec![u32::MAX; snapshot.group_count()];
+        let mut market_of = Vec::new();
+        let mut consumers = Vec::new();
+        for v in snapshot.nodes() {
+            for group in snapshot.groups(v) {
+                let arrivals = snapshot.group_arrivals(group);
+                let joint = |e: usize| flows.joint.contains(&snapshot.arrival_flows()[e]);
+                if arrivals.clone().any(joint) {
+                    continue;
+                }
+                let market = market_of_node[rows.source(arrivals.start) as usize];
+                let pool = &mut markets[market as usize];
+                if !diverts && pool.spare.is_empty() && pool.new_supply.is_empty() {
+                    continue;
+                }
+                let end_use = diverts
+                    && self.classes.of[v as usize] == rest
+                    && snapshot.flows_out(v).is_empty();
+                slot[group] = market_of.len() as u32;
+                market_of.push(market);
+                let quantity =
+                    arrivals.map(|e| snapshot.quantity(snapshot.arrival_flows()[e] as usize)).sum();
+                pool.groups.push(PooledGroup {
+                    group: group as u32,
+                    quantity,
+                    class: self.classes.of[v as usize],
+                    critical: critical[v as usize],
+                    end_use,
+                });
+                consumers.push(v);
+            }
+        }
+        consumers.dedup();
+        self.pooled = Some(PoolPlan { markets, slot, market_of, consumers });
     }
 
     fn pools<'m>(&'m self, shocks: &Shocks, shut: &[f64]) -> Option<Pools<'m>> {
-        let (Some(markets), Some(rows)) = (&self.markets, &self.down) else { return None };
-        if self.market_of.is_empty() {
-            return None;
-        }
-        let snapshot = &self.snapshot;
+        let (Some(plan), Some(rows)) = (&self.pooled, &self.down) else { return None };
         let restricted = shocks.restricted();
-        let spare_on = self.options.substitution == Substitution::SpareCapacity;
-        let spare: Vec<f64> = snapshot
-            .nodes()
-            .map(|v| {
-                if !spare_on || restricted.binary_search(&v).is_ok() {
-                    return 0.0;
-                }
-                let capacity = snapshot.network().nodes.capacity.get(v as usize);
-                match (capacity, snapshot.output(v)) {
-                    (Some(capacity), Some(output)) if output > 0.0 => {
-                        (capacity / output - 1.0).max(0.0) * snapshot.out_strength(v)
-                    }
-                    (Some(capacity), _) => (capacity - snapshot.out_strength(v)).max(0.0),
-                    _ => 0.0,
-                }
-            })
-            .collect();
-        let mut has_pool = vec![false; markets.count()];
-        for (node, &amount) in spare.iter().enumerate() {
-            has_pool[markets.of[node] as usize] |= amount > 0.0;
-        }
-        for new in &self.new_supply {
-            has_pool[new.market as usize] |= new.quantity > 0.0;
-        }
-        let classes = u32::from(self.classes.count);
-        let flows = &snapshot.network().flows;
-        let mut arrivals = Vec::new();
-        let mut slot = vec![u32::MAX; rows.arrival_count()];
-        for (arrival, &flow) in snapshot.arrival_flows().iter().enumerate() {
-            let market = markets.of[rows.source(arrival) as usize];
-            if !has_pool[market as usize] || flows.joint.contains(&flow) {
-                continue;
-            }
-            let consumer = flows.to[flow as usize];
-            slot[arrival] = market * classes + u32::from(self.classes.of[consumer as usize]);
-            let quantity = snapshot.quantity(flow as usize);
-            arrivals.push((arrival as u32, consumer, market, quantity));
+        let mut markets = plan.markets.clone();
+        for market in &mut markets {
+            market.spare.retain(|(node, _)| restricted.binary_search(node).is_err());
         }
         Some(Pools {
             markets,
-            spare,
-            new_supply: self.new_supply.clone(),
+            slot: plan.slot.clone(),
+            market_of: plan.market_of.clone(),
             rows,
             shut: shut.to_vec(),
-            classes: &self.classes,
-            arrivals,
-            slot,
+            restricted,
+            classes: self.classes.count,
+            consumers: plan.consumers.clone(),
         })
     }
 
@@ -401,7 +419,7 @@ impl ImpactModel {
         progress: &Progress,
     ) -> Result<Vec<Losses>, ImpactError> {
         // Cuts and pools belong to one scenario: such scenarios run alone.
-        let alone = !self.market_of.is_empty() || chunk.iter().any(Shocks::has_cuts);
+        let alone = self.pooled.is_some() || chunk.iter().any(Shocks::has_cuts);
         if alone {
             return chunk
                 .iter()

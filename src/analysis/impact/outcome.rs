@@ -295,13 +295,14 @@ fn zero_reason(side: &Side<'_, 1>, target: &TargetNodes) -> ZeroReason {
             continue;
         }
         for group in rows.groups(node) {
+            let diverted = scale.settled(group).is_some_and(|[l]| l <= 0.0);
             for e in rows.arrivals(group) {
                 let supplier = side.losses[rows.source(e) as usize][0];
                 if supplier <= 0.0 {
                     continue;
                 }
                 let rationed = rows.ration(e).loss(supplier);
-                if rationed <= 0.0 {
+                if rationed <= 0.0 || diverted {
                     return ZeroReason::ServedFirst;
                 }
                 let mut scaled = [rationed];

@@ -9,7 +9,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::graph::{SelectError, Snapshot};
+use crate::graph::{Condensation, SelectError, Snapshot};
 use crate::model::scenario::{Rationing, RationingRule};
 use crate::model::{Rule, Selector};
 
@@ -66,6 +66,8 @@ pub struct Classes {
     pub of: Vec<u16>,
     /// Number of classes, everyone else included.
     pub count: u16,
+    /// True for nodes that a class names itself.
+    pub named: Vec<bool>,
 }
 
 /// The order of design section 5: critical uses first, everything else last.
@@ -92,7 +94,7 @@ impl Classes {
     pub fn of(snapshot: &Snapshot, rationing: &Rationing) -> Result<Self, SelectError> {
         let n = snapshot.node_count();
         if rationing.rule != RationingRule::Priority {
-            return Ok(Self { of: vec![0; n], count: 1 });
+            return Ok(Self { of: vec![0; n], count: 1, named: vec![false; n] });
         }
         let standard;
         let order = if rationing.order.is_empty() {
@@ -101,7 +103,7 @@ impl Classes {
         } else {
             &rationing.order
         };
-        let inherit = rationing.inherit.unwrap_or(rationing.order.is_empty());
+        let inherit = rationing.inherits();
         let rest = order.len() as u16;
         let mut of = vec![rest; n];
         for (class, selector) in order.iter().enumerate() {
@@ -110,10 +112,11 @@ impl Classes {
                 of[node as usize] = of[node as usize].min(class as u16);
             }
         }
+        let named = of.iter().map(|&c| c < rest).collect();
         if inherit {
             inherit_classes(snapshot, &mut of, rest);
         }
-        Ok(Self { of, count: rest + 1 })
+        Ok(Self { of, count: rest + 1, named })
     }
 }
 
@@ -141,6 +144,46 @@ fn inherit_classes(snapshot: &Snapshot, of: &mut [u16], rest: u16) {
                 }
             }
         }
+    }
+}
+
+impl Classes {
+    /// Share of each node's output that serves the order, directly or through others: 1 for nodes
+    /// that a class names, 0 for end uses outside the order, else the mean over its deliveries
+    /// (joint products aside). This is the part of its needs that comes before end uses.
+    pub fn critical_shares(&self, snapshot: &Snapshot) -> Vec<f64> {
+        let named = &self.named;
+        let flows = &snapshot.network().flows;
+        let mut share: Vec<f64> = named.iter().map(|&n| f64::from(n)).collect();
+        let order = Condensation::new(snapshot.node_count(), |v| &flows.to[snapshot.flows_out(v)]);
+        // Consumers before suppliers; in a cycle a few rounds settle the mean.
+        for _ in 0..8 {
+            let mut change = 0.0f64;
+            for &v in order.nodes.iter().rev() {
+                if named[v as usize] {
+                    continue;
+                }
+                let (mut sum, mut total) = (0.0, 0.0);
+                for e in snapshot.flows_out(v) {
+                    if !flows.joint.contains(&(e as u32)) {
+                        total += snapshot.quantity(e);
+                        sum += snapshot.quantity(e) * share[flows.to[e] as usize];
+                    }
+                }
+                let new = if total > 0.0 { sum / total } else { 0.0 };
+                change = change.max((new - share[v as usize]).abs());
+                share[v as usize] = new;
+            }
+            if change < 1e-9 {
+                break;
+            }
+        }
+        share
+    }
+
+    /// The class of everyone else.
+    pub fn rest(&self) -> u16 {
+        self.count - 1
     }
 }
 

@@ -293,6 +293,9 @@ impl Rows {
         losses: &[[f64; L]],
         scale: &S,
     ) -> [f64; L] {
+        if let Some(settled) = scale.settled(group) {
+            return settled;
+        }
         let mut sum = [0.0; L];
         for e in self.arrivals(group) {
             let i = self.source[e];
@@ -398,6 +401,18 @@ impl Rows {
 pub trait ArrivalScale<const L: usize> {
     /// Changes the loss of arrival `arrival` from `supplier` to `consumer`, in every lane.
     fn apply(&self, loss: &mut [f64; L], arrival: usize, supplier: u32);
+
+    /// Loss of a whole input that is settled elsewhere (by its market), if it is.
+    #[inline(always)]
+    fn settled(&self, _group: usize) -> Option<[f64; L]> {
+        None
+    }
+
+    /// Suppliers behind a settled loss of a group whose own arrivals are not short: what its
+    /// market lost, as (supplier, quantity).
+    fn behind(&self, _group: usize, _losses: &[[f64; L]]) -> Vec<(u32, f64)> {
+        Vec::new()
+    }
 
     /// Turns the slope of an arrival's loss into the slope after [`ArrivalScale::apply`], at the
     /// loss `at` before it.

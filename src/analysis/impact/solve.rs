@@ -78,14 +78,23 @@ impl<const L: usize> ArrivalScale<L> for Scale<'_, L> {
                 *l = l.max(shut);
             }
         }
-        self.factors.apply(loss, arrival, supplier);
+        self.factors.apply(loss, supplier);
+    }
+
+    #[inline(always)]
+    fn settled(&self, group: usize) -> Option<[f64; L]> {
+        self.factors.settled(group)
+    }
+
+    fn behind(&self, group: usize, losses: &[[f64; L]]) -> Vec<(u32, f64)> {
+        self.factors.behind(group, losses)
     }
 
     fn slope(&self, slope: &mut [f64; L], at: f64, arrival: usize, supplier: u32) {
         if self.shut.get(arrival).is_some_and(|&shut| shut >= at) {
             slope.fill(0.0);
         }
-        self.factors.apply(slope, arrival, supplier);
+        self.factors.apply(slope, supplier);
     }
 }
 
@@ -145,6 +154,9 @@ impl<'a, const L: usize> Side<'a, L> {
             }
         }
         self.factors.start(&self.losses, &self.touched);
+        for &node in self.factors.watch() {
+            self.mark(node);
+        }
     }
 
     /// Nodes that have a shock or a loss in some lane, in no particular order.

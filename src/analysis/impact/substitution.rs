@@ -5,14 +5,13 @@
 //!   how a market is split into nodes: members of a set each look replaceable by the rest.
 //! * `market_share`: by `min(1, lost_q / left_q)`; equal to the former for one full failure in the
 //!   first sweep, and invariant to splitting nodes.
-//! * pools: spare capacity of survivors and new projects fill a market's shortfalls, class by
-//!   class under priority rationing, in proportion inside a class. Goods are never made from
+//! * pools: spare capacity of survivors, new projects and deliveries diverted from end uses fill a
+//!   market's shortfalls, class by class, in proportion inside a class. Goods are never made from
 //!   nothing: what is filled is at most what the pool holds.
 //!
 //! A market of which nothing is left counts in full (factor 1).
 
-use super::rationing::{Classes, Ration};
-use super::rows::Rows;
+use super::rows::{Rows, Unscaled};
 
 /// Members and baseline deliveries of each market.
 #[derive(Debug, Clone)]
@@ -48,33 +47,163 @@ impl Markets {
 /// New supply that does not come from the baseline nodes: a project.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSupply {
-    /// Its market.
-    pub market: u32,
     /// Quantity per year at full capacity.
     pub quantity: f64,
     /// Node whose inputs limit it (the host of a by-product), if it is modelled.
     pub host: Option<u32>,
 }
 
-/// Supply that fills shortfalls, by market.
-#[derive(Debug)]
-pub struct Pools<'a> {
-    /// Markets by (product, stage).
-    pub markets: &'a Markets,
-    /// What each node can make beyond its baseline, per year.
-    pub spare: Vec<f64>,
+/// One input of one consumer whose loss its market settles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PooledGroup {
+    /// The group.
+    pub group: u32,
+    /// Quantity per year in the baseline.
+    pub quantity: f64,
+    /// Class of the consumer.
+    pub class: u16,
+    /// Share of the consumer's output that serves the order of service.
+    pub critical: f64,
+    /// True for an end use outside the order: its deliveries may be diverted.
+    pub end_use: bool,
+}
+
+/// A market that settles the losses of its consumers: new supply and spare capacity fill
+/// shortfalls class by class; then deliveries to end uses outside the order are diverted to the
+/// critical part of what others are short of, best class first. Goods are conserved.
+#[derive(Debug, Clone, Default)]
+pub struct PooledMarket {
+    /// Nodes that can make more, with what they can make beyond the baseline.
+    pub spare: Vec<(u32, f64)>,
     /// Projects.
     pub new_supply: Vec<NewSupply>,
+    /// Inputs that the market serves, by class.
+    pub groups: Vec<PooledGroup>,
+    /// Its suppliers with their baseline deliveries.
+    pub suppliers: Vec<(u32, f64)>,
+}
+
+/// Markets that settle losses.
+#[derive(Debug)]
+pub struct Pools<'a> {
+    /// The markets.
+    pub markets: Vec<PooledMarket>,
+    /// Slot of each group in the state (`u32::MAX`: not settled by a market).
+    pub slot: Vec<u32>,
+    /// Market of each slot.
+    pub market_of: Vec<u32>,
     /// Rows, for the shortfalls.
     pub rows: &'a Rows,
     /// Share of each arrival that is cut; empty: none.
     pub shut: Vec<f64>,
-    /// Consumer classes in the order of service.
-    pub classes: &'a Classes,
-    /// Arrivals that pools may fill: (arrival, consumer, market, quantity per year).
-    pub arrivals: Vec<(u32, u32, u32, f64)>,
-    /// Slot (market x class) of each arrival; `u32::MAX`: not filled by a pool.
-    pub slot: Vec<u32>,
+    /// Suppliers under an export restriction, ascending: they divert nothing.
+    pub restricted: Vec<u32>,
+    /// Number of consumer classes.
+    pub classes: u16,
+    /// Consumers of all pooled groups, ascending.
+    pub consumers: Vec<u32>,
+}
+
+impl Pools<'_> {
+    /// What a group is short of before its market acts, and what of its deliveries comes from
+    /// suppliers that may divert, as shares of its baseline.
+    fn raw<const L: usize>(&self, group: usize, losses: &[[f64; L]]) -> ([f64; L], [f64; L]) {
+        let (mut short, mut free) = ([0.0; L], [0.0; L]);
+        for e in self.rows.arrivals(group) {
+            let supplier = self.rows.source(e);
+            let ration = self.rows.ration(e);
+            let shut = self.shut.get(e).copied().unwrap_or(0.0);
+            let weight = self.rows.weight(e);
+            let may = self.restricted.binary_search(&supplier).is_err();
+            for lane in 0..L {
+                let loss = ration.loss(losses[supplier as usize][lane]).max(shut);
+                short[lane] += weight * loss;
+                if may {
+                    free[lane] += weight * (1.0 - loss);
+                }
+            }
+        }
+        (short, free)
+    }
+
+    /// Settles every market in the present state.
+    fn settle<const L: usize>(&self, losses: &[[f64; L]], state: &mut [[f64; L]]) {
+        for market in &self.markets {
+            let mut supply = [0.0; L];
+            for &(node, spare) in &market.spare {
+                for lane in 0..L {
+                    supply[lane] += spare * (1.0 - losses[node as usize][lane]);
+                }
+            }
+            for new in &market.new_supply {
+                let limit = new.host.map_or([0.0; L], |host| {
+                    self.rows.node_loss(host, &[0.0; L], losses, &Unscaled)
+                });
+                for lane in 0..L {
+                    supply[lane] += new.quantity * (1.0 - limit[lane]);
+                }
+            }
+            let raw: Vec<([f64; L], [f64; L])> =
+                market.groups.iter().map(|g| self.raw(g.group as usize, losses)).collect();
+            for lane in 0..L {
+                self.settle_lane(market, &raw, lane, supply[lane], state);
+            }
+        }
+    }
+
+    fn settle_lane<const L: usize>(
+        &self,
+        market: &PooledMarket,
+        raw: &[([f64; L], [f64; L])],
+        lane: usize,
+        mut supply: f64,
+        state: &mut [[f64; L]],
+    ) {
+        let slot = |g: &PooledGroup| self.slot[g.group as usize] as usize;
+        let mut releasable = 0.0;
+        for (g, (short, free)) in market.groups.iter().zip(raw) {
+            state[slot(g)][lane] = short[lane];
+            if g.end_use {
+                releasable += g.quantity * free[lane];
+            }
+        }
+        let fill = |class: u16,
+                    supply: f64,
+                    state: &mut [[f64; L]],
+                    need: &dyn Fn(&PooledGroup, f64) -> f64| {
+            let members = || market.groups.iter().filter(move |g| g.class == class);
+            let wanted: f64 = members().map(|g| g.quantity * need(g, state[slot(g)][lane])).sum();
+            if wanted <= 0.0 || supply <= 0.0 {
+                return 0.0;
+            }
+            let filled = (supply / wanted).min(1.0);
+            for g in members() {
+                let short = &mut state[slot(g)][lane];
+                *short = (*short - filled * need(g, *short)).max(0.0);
+            }
+            filled * wanted
+        };
+        for class in 0..self.classes {
+            supply -= fill(class, supply, state, &|_, short| short);
+        }
+        let mut left = releasable;
+        // The critical part of a need; what still arrives covers that part first.
+        let critical = |g: &PooledGroup, short: f64| {
+            if g.end_use { 0.0 } else { (g.critical - 1.0 + short).clamp(0.0, short) }
+        };
+        for class in 0..self.classes {
+            left -= fill(class, left, state, &critical);
+        }
+        if left < releasable {
+            let taken = 1.0 - left / releasable;
+            for (g, (_, free)) in market.groups.iter().zip(raw) {
+                if g.end_use {
+                    let short = &mut state[slot(g)][lane];
+                    *short = (*short + taken * free[lane]).min(1.0);
+                }
+            }
+        }
+    }
 }
 
 /// Which factor applies.
@@ -92,8 +221,8 @@ pub enum FactorRule<'a> {
 #[derive(Debug, Clone)]
 pub struct Factors<'a, const L: usize> {
     rule: Option<FactorRule<'a>>,
-    /// Factor per supplier (`SupplierShare`), per market (`MarketShare`), or what is left unfilled
-    /// per slot (pools).
+    /// Factor per supplier (`SupplierShare`), per market (`MarketShare`), or settled loss per group
+    /// (pools).
     state: Vec<[f64; L]>,
     hot: Vec<bool>,
 }
@@ -105,7 +234,7 @@ impl<'a, const L: usize> Factors<'a, L> {
             None => 0,
             Some(FactorRule::SupplierShare(m)) => m.of.len(),
             Some(FactorRule::MarketShare(m)) => m.count(),
-            Some(FactorRule::Pools(p)) => p.markets.count() * p.classes.count as usize,
+            Some(FactorRule::Pools(p)) => p.market_of.len(),
         };
         Self { rule, state: vec![[0.0; L]; slots], hot: vec![false; slots] }
     }
@@ -123,7 +252,7 @@ impl<'a, const L: usize> Factors<'a, L> {
             // Factors of nodes without a loss do not matter: they scale nothing.
             Some(FactorRule::SupplierShare(_)) => self.state.fill([1.0; L]),
             Some(FactorRule::MarketShare(_)) => self.state.fill([0.0; L]),
-            Some(FactorRule::Pools(_)) => self.state.fill([1.0; L]),
+            Some(FactorRule::Pools(_)) => {}
         }
         self.refresh(losses, touched);
     }
@@ -158,56 +287,37 @@ impl<'a, const L: usize> Factors<'a, L> {
                     }
                 }
             }
-            Some(FactorRule::Pools(pools)) => self.refresh_pools(pools, losses),
+            Some(FactorRule::Pools(pools)) => pools.settle(losses, &mut self.state),
         }
     }
 
-    fn refresh_pools(&mut self, pools: &Pools<'_>, losses: &[[f64; L]]) {
-        let classes = pools.classes.count as usize;
-        let mut short = vec![[0.0; L]; self.state.len()];
-        for &(arrival, consumer, market, quantity) in &pools.arrivals {
-            let supplier = pools.rows.source(arrival as usize);
-            let ration: Ration = pools.rows.ration(arrival as usize);
-            let shut = pools.shut.get(arrival as usize).copied().unwrap_or(0.0);
-            let class = pools.classes.of[consumer as usize] as usize;
-            let slot = &mut short[market as usize * classes + class];
-            for lane in 0..L {
-                let loss = ration.loss(losses[supplier as usize][lane]).max(shut);
-                slot[lane] += quantity * loss;
-            }
+    /// Nodes to look at from the start.
+    pub fn watch(&self) -> &'a [u32] {
+        match self.rule {
+            Some(FactorRule::Pools(pools)) => &pools.consumers,
+            _ => &[],
         }
-        for market in 0..pools.markets.count() {
-            let mut supply = [0.0; L];
-            for &node in pools.markets.members(market as u32) {
-                let spare = pools.spare[node as usize];
-                if spare > 0.0 {
-                    for lane in 0..L {
-                        supply[lane] += spare * (1.0 - losses[node as usize][lane]);
-                    }
-                }
-            }
-            for new in pools.new_supply.iter().filter(|s| s.market as usize == market) {
-                let limit = new.host.map_or([0.0; L], |host| {
-                    pools.rows.node_loss(host, &[0.0; L], losses, &super::rows::Unscaled)
-                });
-                for lane in 0..L {
-                    supply[lane] += new.quantity * (1.0 - limit[lane]);
-                }
-            }
-            for class in 0..classes {
-                let slot = market * classes + class;
-                for lane in 0..L {
-                    let wanted = short[slot][lane];
-                    if wanted <= 0.0 {
-                        self.state[slot][lane] = 1.0;
-                        continue;
-                    }
-                    let filled = (supply[lane] / wanted).min(1.0);
-                    supply[lane] -= filled * wanted;
-                    self.state[slot][lane] = 1.0 - filled;
-                }
-            }
-        }
+    }
+
+    /// Loss of a group that its market settles.
+    #[inline(always)]
+    pub fn settled(&self, group: usize) -> Option<[f64; L]> {
+        let Some(FactorRule::Pools(pools)) = self.rule else { return None };
+        self.state.get(pools.slot[group] as usize).copied()
+    }
+
+    /// What the market of a settled group lost, by supplier.
+    pub fn behind(&self, group: usize, losses: &[[f64; L]]) -> Vec<(u32, f64)> {
+        let Some(FactorRule::Pools(pools)) = self.rule else { return Vec::new() };
+        let Some(&market) = pools.market_of.get(pools.slot[group] as usize) else {
+            return Vec::new();
+        };
+        pools.markets[market as usize]
+            .suppliers
+            .iter()
+            .map(|&(node, out)| (node, out * losses[node as usize][0]))
+            .filter(|(_, lost)| *lost > 0.0)
+            .collect()
     }
 
     /// The factors of one lane in the state `losses`.
@@ -225,7 +335,7 @@ impl<'a, const L: usize> Factors<'a, L> {
 
     /// Scales the loss of one arrival.
     #[inline(always)]
-    pub fn apply(&self, loss: &mut [f64; L], arrival: usize, supplier: u32) {
+    pub fn apply(&self, loss: &mut [f64; L], supplier: u32) {
         match self.rule {
             None => {}
             Some(FactorRule::SupplierShare(_)) => {
@@ -240,13 +350,7 @@ impl<'a, const L: usize> Factors<'a, L> {
                     loss[lane] *= factor[lane];
                 }
             }
-            Some(FactorRule::Pools(pools)) => {
-                if let Some(unfilled) = self.state.get(pools.slot[arrival] as usize) {
-                    for lane in 0..L {
-                        loss[lane] *= unfilled[lane];
-                    }
-                }
-            }
+            Some(FactorRule::Pools(_)) => {}
         }
     }
 }

@@ -267,6 +267,7 @@ fn settings(tables: &Tables) -> GraphSettings {
             rule: RationingRule::Priority,
             order: PRIORITY.iter().map(|p| class(p)).collect(),
             inherit: Some(true),
+            divert: None,
             floor: None,
         },
         stock_days: default_stock,
