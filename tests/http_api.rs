@@ -1,5 +1,7 @@
 //! The API as its users see it: shapes, paging, writes, imports and exports.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::{Value, json};

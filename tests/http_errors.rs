@@ -1,5 +1,7 @@
 //! Bad input: each gets its problem, the process lives, nothing is half-written.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use serde_json::json;

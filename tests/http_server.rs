@@ -1,5 +1,7 @@
 //! The process: restarts, signals, exit codes, backup, the command line beside the server.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! A server of its own for a test: the real binary, a free port, a temporary directory.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
