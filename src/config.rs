@@ -100,9 +100,9 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("log_filter", "what is logged, for example info or chokepoint=debug"),
 ];
 
-fn number<T: std::str::FromStr>(text: &str, most: T) -> Result<T, String>
+fn number<T>(text: &str, most: T) -> Result<T, String>
 where
-    T: PartialOrd + std::fmt::Display,
+    T: std::str::FromStr + PartialOrd + std::fmt::Display,
 {
     match text.parse::<T>() {
         Ok(n) if n <= most => Ok(n),

@@ -7,6 +7,10 @@ use serde_json::{Map, Value};
 use super::problem::{Code, Problem};
 use super::reply::{Holds, cache_control, etag};
 
+/// Columns that come first, where a list has them.
+const LEADING: &[&str] =
+    &["type", "id", "name", "from", "to", "output", "input", "stage", "product", "country"];
+
 /// A text cell that a spreadsheet would take for a formula gets a quote in front.
 pub fn safe(text: &str) -> std::borrow::Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
@@ -62,6 +66,11 @@ pub fn table<'a>(rows: impl Iterator<Item = &'a Map<String, Value>>) -> Result<V
             columns.push(name);
         }
     }
+    // What names a row comes first, what is free comes last; the rest in the order of first use.
+    columns.sort_by_key(|column| {
+        let first = LEADING.iter().position(|lead| lead == column);
+        (*column == "attributes", first.unwrap_or(LEADING.len()))
+    });
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%error, "a list cannot be written as CSV");
         Problem::new(Code::Internal, "internal error")

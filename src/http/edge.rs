@@ -50,19 +50,28 @@ pub async fn edge(
         return Ok(request.into_response(response));
     }
     csv_extension(&mut request);
-    let http_request = request.request().clone();
+    // Nothing may hold on to the request here: routing needs it for itself. So what fails without
+    // a response goes up as an error, with its request id.
     let outcome = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-    let response = match outcome {
-        Ok(Ok(response)) => response.into_parts().1.map_into_boxed_body(),
-        Ok(Err(error)) => error.error_response(),
+    match outcome {
+        Ok(Ok(response)) => {
+            let (request, response) = response.into_parts();
+            let response = finish(response.map_into_boxed_body(), &id);
+            Ok(ServiceResponse::new(request, response))
+        }
+        Ok(Err(error)) => {
+            let mut problem = of_status(error.as_response_error().status_code());
+            problem.request_id = Some(id);
+            Err(problem.into())
+        }
         Err(panic) => {
             tracing::error!(message = panic_message(&*panic), "a handler panicked");
-            Problem::new(Code::Internal, "internal error")
-                .hint("the log has the details under this request_id")
-                .into_response()
+            let mut problem = Problem::new(Code::Internal, "internal error")
+                .hint("the log has the details under this request_id");
+            problem.request_id = Some(id);
+            Err(problem.into())
         }
-    };
-    Ok(ServiceResponse::new(http_request, finish(response, &id)))
+    }
 }
 
 /// Renders problems with the request id and sets the header.

@@ -9,7 +9,7 @@ use super::App;
 use super::changes::{deleted, single};
 use super::extract::{Body, Params};
 use super::lists::{AtQuery, RowsQuery, rows};
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::reply::{Holds, versioned, written};
 use super::rows::row_record;
 use crate::model::change::RecordKey;
@@ -99,5 +99,9 @@ pub async fn delete_node(
     query: Params<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
     let key = RecordKey::Node { id: path.1.clone(), detach: query.0.detach };
-    deleted(single(&service, &request, &path.0, Change::Delete(key)).await?)
+    let version = single(&service, &request, &path.0, Change::Delete(key)).await.map_err(|p| {
+        let has_flows = p.code == Code::InvalidChange && !query.0.detach;
+        if has_flows { p.hint("detach=true deletes its flows too") } else { p }
+    })?;
+    deleted(version)
 }

@@ -155,6 +155,9 @@ impl Problem {
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.insert_header((RETRY_AFTER, "1"));
         }
+        if let Some(id) = &self.request_id {
+            response.insert_header(("x-request-id", id.as_str()));
+        }
         if let Some(allow) = self.allow.and_then(|allow| HeaderValue::from_str(&allow).ok()) {
             response.insert_header((ALLOW, allow));
         }
