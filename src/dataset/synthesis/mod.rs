@@ -26,6 +26,7 @@
 //!   estimates.
 
 mod balance;
+mod finish;
 mod plan;
 mod records;
 

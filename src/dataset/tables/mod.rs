@@ -5,6 +5,7 @@
 //! tables. Rows come out in the order of their keys, so the order of the lines does not matter.
 
 mod check;
+mod read;
 mod reader;
 mod rows;
 
