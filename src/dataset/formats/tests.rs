@@ -179,8 +179,12 @@ fn network() -> impl Strategy<Value = Vec<Record>> {
         (Just(ids.into_iter().collect::<Vec<_>>()), vec(node.clone(), count))
     });
     let flow = (
-        (any::<prop::sample::Index>(), any::<prop::sample::Index>(), option::of(name())),
-        figure(),
+        (
+            any::<prop::sample::Index>(),
+            any::<prop::sample::Index>(),
+            option::of(Just("p".to_owned())),
+        ),
+        prop_oneof![figure(), Just(Figure::bare(1.0))],
         (option::of(number()), any::<bool>(), option::of(number())),
         attributes(),
     );
@@ -272,7 +276,9 @@ proptest! {
     fn the_order_of_the_rows_does_not_matter(records in network(), seed in any::<u64>()) {
         let network = build(&records);
         prop_assume!(network.records().all(|r| r.check().is_ok()));
-        let mut rows = lines(&network);
+        // Not the network's own rows, in which flows of equal keys are one already.
+        let mut rows: Vec<String> =
+            records.iter().map(|r| serde_json::to_string(r).unwrap()).collect();
         let mut state = seed | 1;
         for i in (1..rows.len()).rev() {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

@@ -312,8 +312,13 @@ pub(super) fn sort_and_merge(flows: FlowTable, symbols: &Symbols) -> FlowTable {
     // Rows that several flows add up to.
     let mut sums: Vec<(u32, MergedFlow)> = Vec::new();
     let mut kept: Vec<u32> = Vec::with_capacity(m);
-    for group in order.chunk_by(same) {
+    for group in order.chunk_by_mut(same) {
         if group.len() > 1 {
+            // The first one lends the sum what does not add up; which that is must not hang on the order of the rows.
+            group.sort_by(|&a, &b| {
+                let rest = |e: u32| what_else(&flows, symbols, e as usize);
+                value(a).total_cmp(&value(b)).then_with(|| rest(a).cmp(&rest(b)))
+            });
             sums.push((kept.len() as u32, MergedFlow::of(group, &flows)));
         }
         kept.push(group[0]);
@@ -324,6 +329,19 @@ pub(super) fn sort_and_merge(flows: FlowTable, symbols: &Symbols) -> FlowTable {
         sum.write(&mut merged, row);
     }
     merged
+}
+
+/// Everything about a flow but its ends, product and quantity, in a form with an order.
+fn what_else(flows: &FlowTable, symbols: &Symbols, e: usize) -> impl Ord {
+    // Not negative, so that the order of the bits is that of the numbers.
+    let bits = |number: Option<f64>| number.map(f64::to_bits);
+    let range = flows.quantity.range(e).map(|(low, high)| (bits(low), bits(high)));
+    let meta = flows.quantity.meta(e);
+    let names = (symbols.name(meta.unit).to_owned(), symbols.name(meta.source).to_owned());
+    let attributes = flows.attributes.get(&(e as u32)).map(|a| format!("{a:?}"));
+    let joint = flows.joint.contains(&(e as u32));
+    let (capacity, lead_days) = (bits(flows.capacity.get(e)), bits(flows.lead_days.get(e)));
+    (names, (meta.year, meta.class), range, capacity, lead_days, joint, attributes)
 }
 
 /// The flows in a stable order of their suppliers (counting sort).
