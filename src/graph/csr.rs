@@ -362,6 +362,12 @@ impl Csr {
         self.out_to[edge]
     }
 
+    /// Consumers at the ends of all edges.
+    #[inline]
+    pub fn targets(&self) -> &[u32] {
+        &self.out_to
+    }
+
     /// Supplier at the start of an edge: O(log nodes).
     pub fn source(&self, edge: usize) -> u32 {
         self.out_start.partition_point(|&start| start as usize <= edge) as u32 - 1

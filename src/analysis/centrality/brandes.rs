@@ -66,7 +66,6 @@ impl Unweighted {
         order[0] = source;
         position[source as usize] = 0;
         paths[0] = 1.0;
-        let last = csr.edge_count().saturating_sub(1);
         let (mut seen, mut edges, mut head) = (1usize, 0usize, 0usize);
         // Other edges are counted where nobody looks.
         let spare = paths.len() - 1;
@@ -76,7 +75,7 @@ impl Unweighted {
             while head < level_end {
                 // Rows are far apart: fetch the one of a later node while this one is worked on.
                 let later = csr.edges_out(order[(head + AHEAD).min(seen - 1)]).start;
-                touched ^= csr.target(later.min(last));
+                touched ^= csr.targets().get(later).copied().unwrap_or(0);
                 let own = paths[head];
                 let row = csr.edges_out(order[head]);
                 for (e, &w) in row.clone().zip(csr.consumers(order[head])) {
