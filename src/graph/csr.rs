@@ -182,26 +182,38 @@ impl Csr {
     fn from_sorted(n: usize, from: Vec<u32>, mut out_to: Vec<u32>, mut weight: Vec<f64>) -> Self {
         out_to.shrink_to_fit();
         weight.shrink_to_fit();
-        let m = out_to.len();
         let mut out_start = vec![0u32; n + 1];
-        let mut in_start = vec![0u32; n + 1];
-        for (&u, &v) in from.iter().zip(&out_to) {
+        for u in from {
             out_start[u as usize + 1] += 1;
-            in_start[v as usize + 1] += 1;
         }
         for i in 0..n {
             out_start[i + 1] += out_start[i];
+        }
+        Self::from_rows(out_start, out_to, weight)
+    }
+
+    /// From rows of ascending consumers.
+    fn from_rows(out_start: Vec<u32>, out_to: Vec<u32>, weight: Vec<f64>) -> Self {
+        let (n, m) = (out_start.len() - 1, out_to.len());
+        let mut in_start = vec![0u32; n + 1];
+        for &v in &out_to {
+            in_start[v as usize + 1] += 1;
+        }
+        for i in 0..n {
             in_start[i + 1] += in_start[i];
         }
         let mut in_from = vec![0u32; m];
         let mut in_edge = vec![0u32; if weight.is_empty() { 0 } else { m }];
         // Filled in place: `in_start` is moved along and put back afterwards.
-        for (e, (&u, &v)) in from.iter().zip(&out_to).enumerate() {
-            let slot = in_start[v as usize] as usize;
-            in_start[v as usize] += 1;
-            in_from[slot] = u;
-            if let Some(edge) = in_edge.get_mut(slot) {
-                *edge = e as u32;
+        for u in 0..n {
+            for e in out_start[u] as usize..out_start[u + 1] as usize {
+                let next = &mut in_start[out_to[e] as usize];
+                let slot = *next as usize;
+                *next += 1;
+                in_from[slot] = u as u32;
+                if let Some(edge) = in_edge.get_mut(slot) {
+                    *edge = e as u32;
+                }
             }
         }
         in_start.copy_within(0..n, 1);
@@ -277,27 +289,26 @@ impl Csr {
     pub fn renumbered(&self, order: &[u32]) -> Self {
         let n = self.node_count();
         let mut position = vec![0u32; n];
+        let mut out_start = vec![0u32; n + 1];
         for (new, &old) in order.iter().enumerate() {
             position[old as usize] = new as u32;
+            out_start[new + 1] = out_start[new] + self.out_degree(old);
         }
-        let m = self.edge_count();
-        let mut from = Vec::with_capacity(m);
-        let mut to = Vec::with_capacity(m);
-        let mut weight = Vec::with_capacity(self.weight.len());
-        let mut row: Vec<(u32, usize)> = Vec::new();
+        // Consumers are dealt out in ascending order, so every row comes out sorted.
+        let mut next = out_start.clone();
+        let mut out_to = vec![0u32; self.edge_count()];
+        let mut weight = vec![0.0; self.weight.len()];
         for (new, &old) in order.iter().enumerate() {
-            row.clear();
-            row.extend(self.edges_out(old).map(|e| (position[self.out_to[e] as usize], e)));
-            row.sort_unstable();
-            for &(target, e) in &row {
-                from.push(new as u32);
-                to.push(target);
-                if self.is_weighted() {
-                    weight.push(self.weight[e]);
+            for (arrival, &supplier) in self.arrivals(old).zip(self.suppliers(old)) {
+                let slot = &mut next[position[supplier as usize] as usize];
+                out_to[*slot as usize] = new as u32;
+                if let Some(weight) = weight.get_mut(*slot as usize) {
+                    *weight = self.arrival_weight(arrival);
                 }
+                *slot += 1;
             }
         }
-        Self::from_sorted(n, from, to, weight)
+        Self::from_rows(out_start, out_to, weight)
     }
 
     /// Number of nodes.
@@ -360,6 +371,21 @@ impl Csr {
     #[inline]
     pub fn target(&self, edge: usize) -> u32 {
         self.out_to[edge]
+    }
+
+    /// Consumers at the ends of all edges.
+    #[inline]
+    pub(crate) fn targets(&self) -> &[u32] {
+        &self.out_to
+    }
+
+    /// Reads the start of the rows of some nodes, all at once, so that waiting for memory
+    /// overlaps: rows visited by a search are far apart. Returns something to keep alive.
+    #[inline]
+    pub(crate) fn fetch_rows(&self, nodes: &[u32]) -> u32 {
+        nodes.iter().fold(0, |read, &v| {
+            read ^ self.out_to.get(self.out_start[v as usize] as usize).copied().unwrap_or(0)
+        })
     }
 
     /// Supplier at the start of an edge: O(log nodes).

@@ -4,8 +4,8 @@ use crate::analysis::structure::traverse::Dijkstra;
 use crate::graph::Csr;
 
 const UNSEEN: u32 = u32::MAX;
-/// Nodes of the queue whose rows are touched ahead of their turn.
-const AHEAD: usize = 12;
+/// Rows that are fetched together.
+const ROWS: usize = 16;
 
 /// What the way back knows of a node.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,7 +35,7 @@ pub(crate) struct Unweighted {
     position: Vec<u32>,
     /// Nodes by distance from the source.
     order: Vec<u32>,
-    /// By position: number of shortest paths.
+    /// By position: number of shortest paths; 0 where no search has been.
     paths: Vec<f64>,
     back: Vec<Back>,
     tight: Vec<Tight>,
@@ -66,20 +66,21 @@ impl Unweighted {
         order[0] = source;
         position[source as usize] = 0;
         paths[0] = 1.0;
-        let last = csr.edge_count().saturating_sub(1);
         let (mut seen, mut edges, mut head) = (1usize, 0usize, 0usize);
-        // Other edges are counted where nobody looks.
+        // Paths along other edges are counted where nobody looks.
         let spare = paths.len() - 1;
-        let mut touched = 0;
+        let (mut fetched, mut read) = (0, 0);
         while head < seen {
             let level_end = seen;
             while head < level_end {
-                // Rows are far apart: fetch the one of a later node while this one is worked on.
-                let later = csr.edges_out(order[(head + AHEAD).min(seen - 1)]).start;
-                touched ^= csr.target(later.min(last));
+                if head == fetched {
+                    fetched = (head + ROWS).min(level_end);
+                    read ^= csr.fetch_rows(&order[head..fetched]);
+                }
                 let own = paths[head];
                 let row = csr.edges_out(order[head]);
-                for (e, &w) in row.clone().zip(csr.consumers(order[head])) {
+                let mut edge = row.start as u32;
+                for &w in &csr.targets()[row] {
                     let slot = &mut position[w as usize];
                     let new = *slot == UNSEEN;
                     let at = if new { seen as u32 } else { *slot };
@@ -87,11 +88,11 @@ impl Unweighted {
                     order[seen] = w;
                     // Positions from `level_end` on are one step farther: the edge is tight.
                     let is_tight = at as usize >= level_end;
-                    let count = &mut paths[if is_tight { at as usize } else { spare }];
-                    *count = own + if new { 0.0 } else { *count };
+                    paths[if is_tight { at as usize } else { spare }] += own;
                     tight[edges] = Tight { from: head as u32, to: at };
                     if EDGES {
-                        tight_edge[edges] = e as u32;
+                        tight_edge[edges] = edge;
+                        edge += 1;
                     }
                     edges += usize::from(is_tight);
                     seen += usize::from(new);
@@ -99,7 +100,7 @@ impl Unweighted {
                 head += 1;
             }
         }
-        std::hint::black_box(touched);
+        std::hint::black_box(read);
         (seen, edges)
     }
 
@@ -128,6 +129,7 @@ impl Unweighted {
         {
             score[v as usize] += paths * back.sum * scale;
         }
+        paths[..seen].fill(0.0);
     }
 
     /// Adds the dependency of `source` on each edge to `score`, times `scale`.
@@ -140,6 +142,7 @@ impl Unweighted {
             back[t.from as usize].sum += to.share + to.sum;
             score[e as usize] += paths[t.from as usize] * (to.share + to.sum) * scale;
         }
+        paths[..seen].fill(0.0);
     }
 }
 

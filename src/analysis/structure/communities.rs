@@ -37,13 +37,13 @@ pub struct CommunityOptions {
     pub resolution: f64,
     /// Seed of the order in which nodes are tried.
     pub seed: u64,
-    /// Most rounds; a round without improvement is the last.
+    /// Most rounds; one that improves almost nothing is the last.
     pub max_rounds: u32,
 }
 
 impl Default for CommunityOptions {
     fn default() -> Self {
-        Self { quality: Quality::Modularity, resolution: 1.0, seed: 1, max_rounds: 50 }
+        Self { quality: Quality::Modularity, resolution: 1.0, seed: 1, max_rounds: 10 }
     }
 }
 
@@ -61,6 +61,9 @@ pub struct Communities {
     /// False if `max_rounds` ended the search.
     pub converged: bool,
 }
+
+/// A round that gains less than this share of all weight is the last.
+const ENOUGH: f64 = 1e-5;
 
 /// Randomness of the refinement: low values prefer the best merge.
 const REFINEMENT: f64 = 0.01;
@@ -118,7 +121,7 @@ pub fn communities(
         let found: Vec<u32> = node_of.iter().map(|&node| parts[node as usize]).collect();
         let found = base.split_disconnected(&found);
         let gain = base.quality(&found, gamma) - before;
-        converged = gain <= 1e-12 * total;
+        converged = gain <= ENOUGH * total;
         if gain > 0.0 {
             community = found;
         }

@@ -24,6 +24,11 @@ impl Components {
     /// Nodes of all components one after another (ascending inside a component), and where each
     /// component starts (`count + 1` entries).
     pub fn members(&self) -> (Vec<u32>, Vec<u32>) {
+        self.members_in(0..self.component.len() as u32)
+    }
+
+    /// As [`Components::members`], in the order in which `nodes` names them.
+    fn members_in(&self, nodes: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
         let mut start = vec![0u32; self.count + 1];
         for &c in &self.component {
             start[c as usize + 1] += 1;
@@ -33,9 +38,10 @@ impl Components {
         }
         let mut next = start.clone();
         let mut members = vec![0u32; self.component.len()];
-        for (v, &c) in self.component.iter().enumerate() {
-            members[next[c as usize] as usize] = v as u32;
-            next[c as usize] += 1;
+        for v in nodes {
+            let slot = &mut next[self.component[v as usize] as usize];
+            members[*slot as usize] = v;
+            *slot += 1;
         }
         (members, start)
     }
@@ -55,13 +61,7 @@ pub fn strongly_connected_components(csr: &Csr) -> Components {
 /// search can make them, which suits sweeps along the flows.
 pub(crate) fn sweep_order(csr: &Csr) -> (Components, Vec<u32>, Vec<u32>) {
     let (components, finished) = tarjan::<true>(csr);
-    let (mut members, start) = components.members();
-    let mut next = start.clone();
-    for &v in finished.iter().rev() {
-        let slot = &mut next[components.component[v as usize] as usize];
-        members[*slot as usize] = v;
-        *slot += 1;
-    }
+    let (members, start) = components.members_in(finished.into_iter().rev());
     (components, members, start)
 }
 

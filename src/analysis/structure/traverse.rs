@@ -33,6 +33,9 @@ impl Direction {
     }
 }
 
+/// Rows that a search fetches together.
+const ROWS: usize = 16;
+
 /// Workspace of breadth-first searches that need levels but no distances per node.
 #[derive(Debug)]
 pub(crate) struct Levels {
@@ -42,7 +45,7 @@ pub(crate) struct Levels {
 
 impl Levels {
     pub(crate) fn new(n: usize) -> Self {
-        Self { seen: vec![0; n.div_ceil(64)], queue: Vec::new() }
+        Self { seen: vec![0; n.div_ceil(64)], queue: vec![0; n + 1] }
     }
 
     /// Searches from `sources`; calls `level(distance, nodes)` for each level from 1 on.
@@ -58,39 +61,43 @@ impl Levels {
         radius: u32,
         mut level: impl FnMut(u32, &[u32]),
     ) {
-        self.queue.clear();
+        let Self { seen, queue } = self;
+        let mut end = 0;
+        // Every node is written behind the queue, which grows only if the node is new: no branch
+        // depends on the graph.
+        let mut visit = |queue: &mut [u32], end: &mut usize, w: u32| {
+            let (word, bit) = (&mut seen[w as usize / 64], 1u64 << (w % 64));
+            queue[*end] = w;
+            *end += usize::from(*word & bit == 0);
+            *word |= bit;
+        };
         for &s in sources {
-            let (word, bit) = (s as usize / 64, 1u64 << (s % 64));
-            if self.seen[word] & bit == 0 {
-                self.seen[word] |= bit;
-                self.queue.push(s);
-            }
+            visit(queue, &mut end, s);
         }
-        let mut start = 0;
-        let mut distance = 0;
-        while start < self.queue.len() {
-            let end = self.queue.len();
+        let (mut start, mut distance, mut read) = (0, 0, 0);
+        while start < end {
+            let level_end = end;
             if distance > 0 {
-                level(distance, &self.queue[start..end]);
+                level(distance, &queue[start..level_end]);
             }
             if distance == radius {
                 break;
             }
-            for position in start..end {
-                let v = self.queue[position];
-                for &w in csr.consumers(v) {
-                    let (word, bit) = (w as usize / 64, 1u64 << (w % 64));
-                    if self.seen[word] & bit == 0 {
-                        self.seen[word] |= bit;
-                        self.queue.push(w);
+            for first in (start..level_end).step_by(ROWS) {
+                let last = (first + ROWS).min(level_end);
+                read ^= csr.fetch_rows(&queue[first..last]);
+                for position in first..last {
+                    for &w in csr.consumers(queue[position]) {
+                        visit(queue, &mut end, w);
                     }
                 }
             }
-            start = end;
+            start = level_end;
             distance += 1;
         }
-        for &v in &self.queue {
-            self.seen[v as usize / 64] = 0;
+        std::hint::black_box(read);
+        for &v in &queue[..end] {
+            seen[v as usize / 64] = 0;
         }
     }
 }
