@@ -4,6 +4,7 @@
 //! beside itself; the tables can be read from a directory too.
 
 pub mod formats;
+pub mod mef;
 pub mod presets;
 pub mod registers;
 pub mod synthesis;
