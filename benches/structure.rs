@@ -38,9 +38,8 @@ fn generate(n: usize, m: usize, seed: u64) -> Vec<(u32, u32)> {
         let at = attraction[low] + rng.random::<f64>() * (attraction[high] - attraction[low]);
         (attraction.partition_point(|&a| a <= at) - 1).clamp(low, high - 1)
     };
-    let mut pairs: Vec<(u32, u32)> = (bounds[1]..n)
-        .map(|v| (supplier(tier_of(v) - 1, &mut rng) as u32, v as u32))
-        .collect();
+    let mut pairs: Vec<(u32, u32)> =
+        (bounds[1]..n).map(|v| (supplier(tier_of(v) - 1, &mut rng) as u32, v as u32)).collect();
     // Consumers are drawn by an exponential weight; one in eight keeps its only supplier.
     let mut demand = vec![0.0; n + 1];
     for v in 0..n {
@@ -225,7 +224,12 @@ fn run(size: &str, n: usize, m: usize, seed: u64) {
     if n <= 200_000 {
         let options = CommunityOptions::default();
         let (ours, found) = measure(|| communities(&view, &options, &quiet).unwrap());
-        row("Leiden, modularity", ours, None, format!("quality {:.4}, {} rounds", found.quality, found.rounds));
+        row(
+            "Leiden, modularity",
+            ours,
+            None,
+            format!("quality {:.4}, {} rounds", found.quality, found.rounds),
+        );
     }
 }
 
@@ -236,11 +240,8 @@ fn main() {
         .position(|a| a == "--seed")
         .and_then(|i| arguments.get(i + 1)?.parse().ok())
         .unwrap_or(20_240_607);
-    let named: Vec<&str> = arguments
-        .iter()
-        .map(String::as_str)
-        .filter(|a| matches!(*a, "S" | "M" | "L"))
-        .collect();
+    let named: Vec<&str> =
+        arguments.iter().map(String::as_str).filter(|a| matches!(*a, "S" | "M" | "L")).collect();
     let sizes = if named.is_empty() { vec!["S", "M"] } else { named };
     println!("threads: {}", rayon::current_num_threads());
     for size in sizes {

@@ -134,26 +134,42 @@ fn run(
             sum_over(&sources, n, progress, || Unweighted::new(&view), add)
                 .map(|scores| position.iter().map(|&p| scores[p as usize]).collect())
         }
-        (Kind::Nodes, false) => {
-            sum_over(&sources, n, progress, || Unweighted::new(csr), |w, &s, sum| {
+        (Kind::Nodes, false) => sum_over(
+            &sources,
+            n,
+            progress,
+            || Unweighted::new(csr),
+            |w, &s, sum| {
                 w.add_nodes(csr, s, scale, sum);
-            })
-        }
-        (Kind::Edges, false) => {
-            sum_over(&sources, csr.edge_count(), progress, || Unweighted::new(csr), |w, &s, sum| {
+            },
+        ),
+        (Kind::Edges, false) => sum_over(
+            &sources,
+            csr.edge_count(),
+            progress,
+            || Unweighted::new(csr),
+            |w, &s, sum| {
                 w.add_edges(csr, s, scale, sum);
-            })
-        }
-        (Kind::Nodes, true) => {
-            sum_over(&sources, n, progress, || Weighted::new(n), |w, &s, sum| {
+            },
+        ),
+        (Kind::Nodes, true) => sum_over(
+            &sources,
+            n,
+            progress,
+            || Weighted::new(n),
+            |w, &s, sum| {
                 w.add(csr, s, scale, sum, &mut []);
-            })
-        }
-        (Kind::Edges, true) => {
-            sum_over(&sources, csr.edge_count(), progress, || Weighted::new(n), |w, &s, sum| {
+            },
+        ),
+        (Kind::Edges, true) => sum_over(
+            &sources,
+            csr.edge_count(),
+            progress,
+            || Weighted::new(n),
+            |w, &s, sum| {
                 w.add(csr, s, scale, &mut [], sum);
-            })
-        }
+            },
+        ),
     }?;
     Ok(Scores::exact(scores))
 }

@@ -75,7 +75,7 @@ fn scale_to_unit_length(x: &mut [f64]) {
     }
 }
 
-/// An upper bound on the spectral radius of A: Collatz and Wielandt's quotient max (Bx)[v] / x[v]
+/// An upper bound on the spectral radius of A: Collatz and Wielandt's quotient `max (Bx)[v] / x[v]`
 /// - 1 of B = A + I for a positive x, improved by some power steps. Valid for every graph.
 pub fn spectral_radius_bound(csr: &Csr) -> f64 {
     let n = csr.node_count();

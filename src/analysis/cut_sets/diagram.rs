@@ -80,6 +80,11 @@ impl Diagrams {
         self.nodes.len()
     }
 
+    /// Never: the two leaves are there from the start.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
     /// Variable of a node, [`LEAF`] for a leaf.
     pub fn var(&self, f: Ref) -> u32 {
         self.nodes[f as usize].var

@@ -15,7 +15,7 @@
 //! `D <= M_SS D` must vanish. A segment that would leave the linear part of an arrival is cut
 //! short there. Without positive pivots iteration goes on alone.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 
 use crate::analysis::{Cancelled, Progress};
 
@@ -25,10 +25,8 @@ use super::rows::{ArrivalScale, Binding, InputRule, Rows};
 const PASSES: usize = 30;
 /// Passes after which iteration gives up (the residual is reported).
 const MOST_PASSES: usize = 2_000_000;
-/// Largest cycle whose active piece is solved directly.
-const LARGEST_SYSTEM: usize = 50_000;
-/// Most entries of a system during elimination.
-const MOST_ENTRIES: usize = 4_000_000;
+/// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
+const LARGEST_SYSTEM: usize = 600;
 
 /// Raises `losses` to the least fixed point above `shock`; they must lie below it. Returns the
 /// largest change of the last pass.
@@ -91,7 +89,7 @@ fn solve_cycle<S: ArrivalScale<1>>(
     progress: &Progress,
 ) -> Result<f64, Cancelled> {
     let mut change = f64::INFINITY;
-    let mut direct = members.len() <= LARGEST_SYSTEM;
+    let mut direct = true;
     let mut since_direct = 0;
     for pass in 0..MOST_PASSES {
         if pass % 64 == 0 {
@@ -148,6 +146,9 @@ fn newton_step<S: ArrivalScale<1>>(
             }
         })
         .collect();
+    if moving.len() > LARGEST_SYSTEM {
+        return false;
+    }
     for (k, (node, _)) in moving.iter().enumerate() {
         number.insert(*node, k);
     }
@@ -257,80 +258,47 @@ fn capped_solution(matrix: &[BTreeMap<usize, f64>], right: &[f64]) -> Option<Vec
             inner.push(row);
             constant.push(c);
         }
-        let values = eliminate(inner, constant)?;
+        let values = eliminate(&inner, &constant)?;
         for (&i, value) in members.iter().zip(values) {
             solution[i] = value.min(1.0);
         }
     }
 }
 
-/// Solves `y = M y + r` by elimination in the order of least fill; `None` if a pivot vanishes (no
-/// finite solution) or the system fills up.
-fn eliminate(mut rows: Vec<BTreeMap<usize, f64>>, mut right: Vec<f64>) -> Option<Vec<f64>> {
+/// Solves `y = M y + r` by elimination without pivoting; `None` if a pivot is not positive:
+/// `I - M` is then no nonsingular M-matrix.
+fn eliminate(rows: &[BTreeMap<usize, f64>], right: &[f64]) -> Option<Vec<f64>> {
     let n = rows.len();
-    let mut columns: Vec<std::collections::BTreeSet<usize>> = vec![Default::default(); n];
+    let width = n + 1;
+    let mut a = vec![0.0; n * width];
     for (i, row) in rows.iter().enumerate() {
-        for &j in row.keys() {
-            columns[j].insert(i);
+        a[i * width + i] = 1.0;
+        for (&j, &m) in row {
+            a[i * width + j] -= m;
         }
+        a[i * width + n] = right[i];
     }
-    let cost = |rows: &[BTreeMap<usize, f64>],
-                columns: &[std::collections::BTreeSet<usize>],
-                k: usize| rows[k].len() * columns[k].len();
-    let mut heap: BinaryHeap<std::cmp::Reverse<(usize, usize)>> =
-        (0..n).map(|k| std::cmp::Reverse((cost(&rows, &columns, k), k))).collect();
-    let mut done = vec![false; n];
-    let mut order = Vec::with_capacity(n);
-    let mut entries: usize = rows.iter().map(BTreeMap::len).sum();
-    while let Some(std::cmp::Reverse((stated, k))) = heap.pop() {
-        if done[k] {
-            continue;
-        }
-        let actual = cost(&rows, &columns, k);
-        if actual > stated {
-            heap.push(std::cmp::Reverse((actual, k)));
-            continue;
-        }
-        done[k] = true;
-        order.push(k);
-        let own = rows[k].remove(&k).unwrap_or(0.0);
-        columns[k].remove(&k);
-        let pivot = 1.0 - own;
+    for k in 0..n {
+        let (above, below) = a.split_at_mut((k + 1) * width);
+        let pivot_row = &above[k * width..];
+        let pivot = pivot_row[k];
         if pivot <= 1e-12 {
             return None;
         }
-        right[k] /= pivot;
-        for value in rows[k].values_mut() {
-            *value /= pivot;
-        }
-        let row = std::mem::take(&mut rows[k]);
-        for i in std::mem::take(&mut columns[k]) {
-            let Some(factor) = rows[i].remove(&k) else { continue };
-            right[i] += factor * right[k];
-            for (&j, &value) in &row {
-                let entry = rows[i].entry(j).or_insert_with(|| {
-                    entries += 1;
-                    columns[j].insert(i);
-                    0.0
-                });
-                *entry += factor * value;
+        for row in below.chunks_exact_mut(width) {
+            let factor = row[k] / pivot;
+            if factor != 0.0 {
+                for (value, p) in row[k..].iter_mut().zip(&pivot_row[k..]) {
+                    *value -= factor * p;
+                }
             }
-        }
-        for &j in row.keys() {
-            columns[j].remove(&k);
-        }
-        rows[k] = row;
-        if entries > MOST_ENTRIES {
-            return None;
         }
     }
     let mut solution = vec![0.0; n];
-    for &k in order.iter().rev() {
-        let mut value = right[k];
-        for (&j, &m) in &rows[k] {
-            value += m * solution[j];
-        }
-        solution[k] = value;
+    for i in (0..n).rev() {
+        let row = &a[i * width..(i + 1) * width];
+        let known: f64 = row[i + 1..n].iter().zip(&solution[i + 1..]).map(|(m, y)| m * y).sum();
+        solution[i] = (row[n] - known) / row[i];
     }
     Some(solution)
 }
@@ -343,7 +311,7 @@ mod tests {
     fn elimination_solves_a_small_system() {
         // y0 = 0.5 y1 + 0.1, y1 = 0.9 y0 + 0.05 y1
         let rows = vec![BTreeMap::from([(1, 0.5)]), BTreeMap::from([(0, 0.9), (1, 0.05)])];
-        let y = eliminate(rows, vec![0.1, 0.0]).unwrap();
+        let y = eliminate(&rows, &[0.1, 0.0]).unwrap();
         assert!((y[0] - (0.5 * y[1] + 0.1)).abs() < 1e-14);
         assert!((y[1] - (0.9 * y[0] + 0.05 * y[1])).abs() < 1e-14);
     }
@@ -351,6 +319,6 @@ mod tests {
     #[test]
     fn a_loop_without_loss_has_no_finite_solution() {
         let rows = vec![BTreeMap::from([(1, 1.0)]), BTreeMap::from([(0, 1.0)])];
-        assert_eq!(eliminate(rows, vec![0.1, 0.0]), None);
+        assert_eq!(eliminate(&rows, &[0.1, 0.0]), None);
     }
 }

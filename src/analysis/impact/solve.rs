@@ -15,7 +15,7 @@ use super::substitution::{FactorRule, Factors};
 /// Most plain sweeps before the exact limit is computed by components.
 const PLAIN_SWEEPS: u64 = 20_000;
 /// Arrivals evaluated in plain sweeps before that, about.
-const PLAIN_WORK: u64 = 200_000;
+const PLAIN_WORK: u64 = 1_000_000;
 
 /// Shock of one scenario in one direction: nodes with their loss, ascending, each once.
 pub type NodeShock = Vec<(u32, f64)>;
@@ -295,7 +295,7 @@ pub fn run<const L: usize>(
     active[..scenarios].fill(true);
     // Depends on the graph only, not on what else is in the batch.
     let arrivals = sides.iter().map(|s| s.rows.arrival_count() as u64).max().unwrap_or(0);
-    let plain = (PLAIN_WORK / (arrivals + 1)).clamp(8, PLAIN_SWEEPS) as u32;
+    let plain = (PLAIN_WORK / (arrivals + 1)).clamp(2, PLAIN_SWEEPS) as u32;
     let most = stop.max_sweeps.unwrap_or(match stop.rule {
         StopRule::Fixpoint => plain,
         StopRule::Step => u32::MAX,

@@ -68,7 +68,7 @@ pub fn cycles(
             return Ok(Cycles { cycles: search.found, complete: false });
         }
         if sizes[components.component[root as usize] as usize] > 1
-            && !search.from_root(root, progress)?
+            && !search.search_root(root, progress)?
         {
             return Ok(Cycles { cycles: search.found, complete: false });
         }
@@ -135,7 +135,7 @@ impl Search<'_> {
     }
 
     /// All cycles whose least node is `root`; false if the limit is passed.
-    fn from_root(&mut self, root: u32, progress: &Progress) -> Result<bool, StructureError> {
+    fn search_root(&mut self, root: u32, progress: &Progress) -> Result<bool, StructureError> {
         let reached = self.measure(root);
         let complete = self.walk(root, progress);
         for v in reached {

@@ -323,7 +323,7 @@ fn quality(
     if let Some(side) = &solution.down {
         let explainer = Explainer::new(side, &labels);
         for target in targets.iter().filter(|t| !t.name.contains('/')) {
-            explainer.follow(target, 1e-6, |node, part, amount| {
+            explainer.follow(target, 1e-3, |node, part, amount| {
                 let (Origin::Supplier(_, e) | Origin::Cut(e)) = part.origin else { return };
                 let supplier = side.rows.source(e);
                 let mut count = |class: Option<FigureClass>, source: &str| {

@@ -59,9 +59,8 @@ fn subject(snapshot: &Snapshot, shocks: &[Shock]) -> String {
         .collect();
     let products: Vec<String> = select.product.iter().take(4).map(words).collect();
     let nodes: Vec<String> = select.node.iter().take(3).map(str::to_owned).collect();
-    // China's refining, but gallium of China: a stage belongs to a place.
-    let owned = !places.is_empty() && products.is_empty() && !stages.is_empty();
-    let place = if owned { format!("{}'s", list(&places)) } else { list(&places) };
+    let owner = !(places.is_empty() || products.is_empty() && stages.is_empty());
+    let place = if owner { format!("{}'s", list(&places)) } else { list(&places) };
     let mut what = [place, list(&products), list(&stages)]
         .into_iter()
         .filter(|part| !part.is_empty())
