@@ -114,7 +114,12 @@ impl Store {
             return Ok(());
         }
         let version = entry.head.version;
-        let (network, _) = self.load(name, Some(version))?;
+        let network = match self.load(name, Some(version)) {
+            Ok((network, _)) => network,
+            // Replaced and given up meanwhile, and the log with it.
+            Err(StoreError::NoSuchVersion { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         let number = self.new_base(&mut self.lock_writer())?;
         let result = self
             .writing(|| {

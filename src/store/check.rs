@@ -114,7 +114,9 @@ impl Store {
                     }
                 }
                 Some(keys::DOCUMENT) => report.documents += 1,
-                Some(keys::META | keys::GRAPH | keys::HEAD | keys::VERSION | keys::LOG) => {}
+                Some(
+                    keys::META | keys::TIP | keys::GRAPH | keys::HEAD | keys::VERSION | keys::LOG,
+                ) => {}
                 _ => report.problem(format!("unknown record {}", keys::describe(key))),
             }
             Ok(true)
@@ -150,6 +152,17 @@ impl Store {
         }
         if expected != entry.head.version + 1 {
             report.problem(format!("graph \"{name}\": its newest versions are missing"));
+        }
+        let mut logs: BTreeMap<u64, u64> = BTreeMap::new();
+        self.log_records(entry.id, 0, entry.head.version, |version, record| {
+            logs.insert(version, record.len() as u64);
+            Ok(())
+        })?;
+        for row in rows.iter().filter(|r| !r.info.bulk) {
+            let version = row.info.version;
+            if logs.get(&version).copied().unwrap_or(0) != row.log_bytes {
+                report.problem(format!("graph \"{name}\": the log of version {version}"));
+            }
         }
         // Rows of one base and log belong together: walk the log once for all of them.
         let mut groups: BTreeMap<(u64, u64), Vec<&VersionRow>> = BTreeMap::new();

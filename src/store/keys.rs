@@ -13,6 +13,7 @@
 //! | `S` segment | `S` base:u64 segment:u32 | 32 nodes with their attributes and outgoing flows |
 //! | `R` reference | `R` base:u64 graph:u32 | the graph needs the base (forks share bases) |
 //! | `P` pending | `P` what ... | to be deleted in the background: a base, a graph, log records |
+//! | `T` tip | `T` | number of the last batch (written by the sled engine) |
 //! | `D` document | `D` kind:u8 key 0 | a small document |
 //!
 //! A part number (u32) follows each key: values longer than 7 KiB are stored in parts.
@@ -30,6 +31,7 @@ pub(super) const REQUIREMENTS: u8 = b'Q';
 pub(super) const SEGMENT: u8 = b'S';
 pub(super) const REFERENCE: u8 = b'R';
 pub(super) const PENDING: u8 = b'P';
+pub(super) const TIP: u8 = b'T';
 pub(super) const DOCUMENT: u8 = b'D';
 
 /// What is still to be deleted.
@@ -51,6 +53,10 @@ fn key(kind: u8, groups: &[&[u8]]) -> Vec<u8> {
 
 pub(super) fn meta() -> Vec<u8> {
     key(META, &[])
+}
+
+pub(super) fn tip() -> Vec<u8> {
+    key(TIP, &[])
 }
 
 /// `G`, `H`, `V` or `L` of one graph: a key or a prefix.
@@ -134,6 +140,7 @@ pub(super) fn describe(key: &[u8]) -> String {
     let mut r = KeyReader::new(key);
     let known = match key.first().copied() {
         Some(META) => Some("M (meta)".to_owned()),
+        Some(TIP) => Some("T (tip)".to_owned()),
         Some(GRAPH) => r.u32().map(|g| format!("G (graph {g})")),
         Some(HEAD) => r.u32().map(|g| format!("H (head of graph {g})")),
         Some(VERSION) => r.u32().zip(r.u64()).map(|(g, v)| format!("V (version {v} of graph {g})")),

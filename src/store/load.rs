@@ -18,9 +18,15 @@ impl Store {
     /// [`StoreError::NoSuchGraph`], [`StoreError::NoSuchVersion`] or [`StoreError::Corrupt`].
     pub fn load(&self, name: &str, at: Option<u64>) -> Result<(Network, VersionInfo), StoreError> {
         let _reading = held(self.garbage.read());
-        let entry = self.entry(name)?;
-        let version = at.unwrap_or(entry.head.version);
-        let row = self.row(&entry, version)?;
+        let (entry, row) = loop {
+            let entry = self.entry(name)?;
+            match self.row(&entry, at.unwrap_or(entry.head.version)) {
+                // The newest was replaced, and given up by retention, since it was asked for.
+                Err(StoreError::NoSuchVersion { .. }) if at.is_none() => {}
+                row => break (entry, row?),
+            }
+        };
+        let version = row.info.version;
         let (base, header) = read_base(&*self.kv, row.base)?;
         let damaged = |part: &str| {
             StoreError::corrupt(format!("{part} of graph \"{name}\", version {version}"))
@@ -51,23 +57,20 @@ impl Store {
 
     /// Row of a version, or the error that it is not there.
     pub(super) fn row(&self, entry: &Entry, version: u64) -> Result<VersionRow, StoreError> {
-        if version == entry.head.version {
+        let row = match version <= entry.head.version {
             // Not from memory: compaction may have moved it to another base since.
-            if let Some(row) = VersionRow::load(&*self.kv, entry.id, version)? {
-                return Ok(row);
-            }
-            let name = &entry.head.name;
-            return match self.heads().get(name) {
-                Some(now) if now.id == entry.id => Err(StoreError::corrupt(format!(
-                    "the record of version {version} of graph \"{name}\" is missing"
-                ))),
-                _ => Err(StoreError::NoSuchGraph { name: name.clone(), nearest: None }),
-            };
-        }
-        let row = match version < entry.head.version {
             true => VersionRow::load(&*self.kv, entry.id, version)?,
             false => None,
         };
+        if row.is_none() && version == entry.head.version {
+            let name = &entry.head.name;
+            let now = self.entry(name)?;
+            if now.id == entry.id && now.head.version == version {
+                return Err(StoreError::corrupt(format!(
+                    "the record of version {version} of graph \"{name}\" is missing"
+                )));
+            }
+        }
         match row {
             Some(row) => Ok(row),
             None => {

@@ -133,7 +133,18 @@ impl Store {
     pub fn open(dir: &Path, options: StoreOptions) -> Result<Self, StoreError> {
         let kv = SledKv::open(dir, options.cache_bytes)?;
         let had_data = kv.had_data();
-        Self::over(Box::new(kv), had_data, Some(dir.to_owned()), options.salvage)
+        let lost = kv.lost().map(str::to_owned);
+        if let Some(what) = lost.as_ref().filter(|_| !options.salvage) {
+            return Err(StoreError::Corrupt {
+                what: format!("in {}: {what}", dir.display()),
+                hint: "restore the last backup with `chokepoint restore`; or, to go on with what \
+                       is left, delete the file `tip` there and start again"
+                    .into(),
+            });
+        }
+        let mut store = Self::over(Box::new(kv), had_data, Some(dir.to_owned()), options.salvage)?;
+        store.damaged.extend(lost);
+        Ok(store)
     }
 
     /// A store in memory, for tests of other layers. Nothing survives it.

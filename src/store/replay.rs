@@ -51,7 +51,14 @@ impl Replay {
     ///
     /// # Errors
     /// Corrupt, if a batch that was once accepted does not apply.
-    pub(super) fn push(&mut self, batch: Vec<Change>) -> Result<(), StoreError> {
+    pub(super) fn push(&mut self, mut batch: Vec<Change>) -> Result<(), StoreError> {
+        for change in &mut batch {
+            // The batch was accepted, so the node had no flows left by then. In a joined run they
+            // may go only now, with a node that was detached before.
+            if let Change::Delete(RecordKey::Node { detach, .. }) = change {
+                *detach = true;
+            }
+        }
         if !self.run.is_empty() && !self.joins(&batch) {
             self.flush()?;
         }

@@ -5,6 +5,7 @@
 
 mod memory;
 mod sled_kv;
+mod tip;
 
 #[cfg(test)]
 pub(super) mod faulty;

@@ -3,11 +3,15 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::tip::TipFile;
 use super::{Batch, Kv, Visit};
+use crate::store::bytes::{Malformed, Put, Reader};
 use crate::store::error::StoreError;
+use crate::store::{frame, held, keys};
 
 /// sled's segment size; a new database without data is not larger than a few of them.
 const SLED_SEGMENT_BYTES: u64 = 512 * 1024;
@@ -21,6 +25,12 @@ pub(in crate::store) struct SledKv {
     /// not empty the device's cache, so this handle is synced before anything is acknowledged.
     data: File,
     dir: PathBuf,
+    /// Number of the last batch, which each batch writes under `T`; held while one is applied.
+    sequence: Mutex<u64>,
+    /// Number of the last batch that was acknowledged, beside sled: see [`TipFile`].
+    tip: TipFile,
+    /// What the tip file says is missing.
+    lost: Option<String>,
     /// True if the directory held more than an empty database before it was opened.
     had_data: bool,
     /// Held until the database is dropped.
@@ -62,9 +72,27 @@ impl SledKv {
             }
         };
         let data = File::open(&data_path).map_err(|e| io("opening the data file in", &e))?;
+        let (tip, acknowledged) =
+            TipFile::open(&dir.join("tip")).map_err(|e| io("opening the tip file in", &e))?;
+        let key = frame::part_key(&keys::tip(), 0);
+        let found = match guard("reading the tip", || db.get(&key))? {
+            None => 0,
+            Some(value) => Reader::new(frame::open(&key, &value)?.0)
+                .varint()
+                .map_err(|Malformed| StoreError::corrupt("the record of the last batch"))?,
+        };
+        let lost = (found < acknowledged).then(|| {
+            format!(
+                "the last {} of {acknowledged} acknowledged writes are missing",
+                acknowledged - found
+            )
+        });
         let kv = Self {
             db,
             data,
+            sequence: Mutex::new(found.max(acknowledged)),
+            tip,
+            lost,
             dir: dir.to_owned(),
             had_data: before > SLED_SEGMENT_BYTES,
             _lock: lock,
@@ -74,6 +102,11 @@ impl SledKv {
             sync_dir(dir).map_err(|e| io("syncing", &e))?;
         }
         Ok(kv)
+    }
+
+    /// What was acknowledged once and is not there any more.
+    pub(in crate::store) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// True if the directory held more than an empty database when it was opened.
@@ -166,6 +199,12 @@ impl Kv for SledKv {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut sequence = held(self.sequence.lock());
+        let next = *sequence + 1;
+        let mut number = Vec::new();
+        number.put_varint(next);
+        let mut batch = batch;
+        frame::put_parts(&mut batch, &keys::tip(), &number);
         let mut out = sled::Batch::default();
         for (key, value) in batch.operations {
             match value {
@@ -173,14 +212,17 @@ impl Kv for SledKv {
                 None => out.remove(key),
             }
         }
-        guard("writing a batch", || self.db.apply_batch(out))
+        guard("writing a batch", || self.db.apply_batch(out))?;
+        *sequence = next;
+        Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
+        let sequence = *held(self.sequence.lock());
         guard("flushing the log", || self.db.flush())?;
-        self.data
-            .sync_data()
-            .map_err(|e| StoreError::io(format!("syncing {}/db", self.dir.display()), &e))
+        let what = || format!("syncing {}", self.dir.display());
+        self.data.sync_data().map_err(|e| StoreError::io(what(), &e))?;
+        self.tip.write(sequence).map_err(|e| StoreError::io(what(), &e))
     }
 
     fn disk_bytes(&self) -> Result<u64, StoreError> {

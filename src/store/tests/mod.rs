@@ -1,1 +1,4 @@
-//! Tests of the store from inside: faults, crashes, tampering.
+//! Tests of the store from inside: failing and forgetful storage, tampering, replay, formats.
+
+mod faults;
+mod replay;
