@@ -6,6 +6,8 @@
 //! where the system tells it), which other load on the machine disturbs less.
 //! Every pair of answers is compared before it is printed.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::time::Instant;
 
 use chokepoint::analysis::Progress;

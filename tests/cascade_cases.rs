@@ -1,6 +1,8 @@
 //! Worked cases of the cascade model against the values of published reference programs
 //! (tests/cases/cascade/README.md): every scenario, direction, stop rule and sweep count.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

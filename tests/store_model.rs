@@ -1,5 +1,7 @@
 //! The store against a plain map of networks: any sequence of operations, on disk and in memory.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::collections::BTreeMap;
 
 use chokepoint::model::change::{FlowKey, RecordKey};

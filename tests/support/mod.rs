@@ -1,4 +1,5 @@
 //! A server of its own for a test: the real binary, a free port, a temporary directory.
+
 #![allow(dead_code, clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader};

@@ -48,12 +48,13 @@ pub fn parts<S: ArrivalScale<1>>(
     losses: &[[f64; 1]],
     shut: &[f64],
     scale: &S,
+    stamps: &[u32],
 ) -> Vec<Part> {
     let [loss] = losses[node as usize];
     if loss <= 0.0 {
         return Vec::new();
     }
-    let groups = match rows.binding(node, shock, losses, scale) {
+    let groups = match rows.binding(node, shock, losses, scale, stamps) {
         Binding::Nothing => return Vec::new(),
         Binding::Shock => {
             return vec![Part { origin: Origin::Shock(node), amount: loss }];
@@ -61,7 +62,7 @@ pub fn parts<S: ArrivalScale<1>>(
         Binding::Input(group) => group..group + 1,
         Binding::Sum => rows.groups(node),
     };
-    let sum_binds = groups.len() > 1;
+    let sum_binds = groups.len() > 1 || matches!(rows.rule(groups.start), InputRule::Additive);
     let mut parts = Vec::new();
     let mut total = 0.0;
     for group in groups {
@@ -225,6 +226,7 @@ impl<'a> Explainer<'a> {
                     &self.side.losses,
                     self.side.shut,
                     &self.side.scale(),
+                    self.side.stamps(),
                 ))
             })
             .clone()
@@ -341,7 +343,7 @@ impl<'a> Explainer<'a> {
                 *pending.entry(node).or_default() += amount;
             }
         }
-        for _ in 0..100_000 {
+        for _ in 0..10_000 {
             if pending.values().sum::<f64>() <= tolerance {
                 break;
             }
@@ -382,7 +384,8 @@ impl<'a> Explainer<'a> {
         let mut joint = 0.0;
         for &(node, weight) in &target.nodes {
             let [shock] = self.side.shock(node);
-            let Binding::Input(binding) = self.rows.binding(node, shock, &self.side.losses, &scale)
+            let Binding::Input(binding) =
+                self.rows.binding(node, shock, &self.side.losses, &scale, self.side.stamps())
             else {
                 continue;
             };

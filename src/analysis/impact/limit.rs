@@ -28,6 +28,15 @@ const MOST_PASSES: usize = 2_000_000;
 /// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
 const LARGEST_SYSTEM: usize = 600;
 
+/// When each node's loss last grew, in evaluations.
+#[derive(Debug, Clone, Default)]
+pub struct Stamps {
+    /// By node.
+    pub of: Vec<u32>,
+    /// The present moment.
+    pub now: u32,
+}
+
 /// Raises `losses` to the least fixed point above `shock`; they must lie below it. Returns the
 /// largest change of the last pass.
 ///
@@ -37,6 +46,7 @@ pub fn solve<S: ArrivalScale<1>>(
     rows: &Rows,
     shock: &[f64],
     losses: &mut [[f64; 1]],
+    stamps: &mut Stamps,
     scale: &S,
     tolerance: f64,
     progress: &Progress,
@@ -50,12 +60,13 @@ pub fn solve<S: ArrivalScale<1>>(
         if let [node] = *members
             && !rows.dependents(node).contains(&node)
         {
-            evaluate(rows, shock, losses, scale, node);
+            evaluate(rows, shock, losses, stamps, scale, node);
             continue;
         }
         progress.check()?;
-        let residual =
-            solve_cycle(rows, shock, losses, scale, members, &mut dirty, tolerance, progress)?;
+        let residual = solve_cycle(
+            rows, shock, losses, stamps, scale, members, &mut dirty, tolerance, progress,
+        )?;
         worst = worst.max(residual);
     }
     Ok(worst)
@@ -65,6 +76,7 @@ fn evaluate<S: ArrivalScale<1>>(
     rows: &Rows,
     shock: &[f64],
     losses: &mut [[f64; 1]],
+    stamps: &mut Stamps,
     scale: &S,
     node: u32,
 ) -> f64 {
@@ -73,6 +85,8 @@ fn evaluate<S: ArrivalScale<1>>(
     let step = new - losses[v][0];
     if step > 0.0 {
         losses[v][0] = new;
+        stamps.now += 1;
+        stamps.of[v] = stamps.now;
     }
     step.max(0.0)
 }
@@ -82,6 +96,7 @@ fn solve_cycle<S: ArrivalScale<1>>(
     rows: &Rows,
     shock: &[f64],
     losses: &mut [[f64; 1]],
+    stamps: &mut Stamps,
     scale: &S,
     members: &[u32],
     dirty: &mut [bool],
@@ -101,7 +116,7 @@ fn solve_cycle<S: ArrivalScale<1>>(
                 continue;
             }
             dirty[node as usize] = false;
-            let step = evaluate(rows, shock, losses, scale, node);
+            let step = evaluate(rows, shock, losses, stamps, scale, node);
             if step > 0.0 {
                 change = change.max(step);
                 for &dependent in rows.dependents(node) {
@@ -140,7 +155,7 @@ fn newton_step<S: ArrivalScale<1>>(
             if now <= 0.0 || now >= 1.0 {
                 return None;
             }
-            match rows.binding(node, shock[node as usize], losses, scale) {
+            match rows.binding(node, shock[node as usize], losses, scale, &[]) {
                 binding @ (Binding::Input(_) | Binding::Sum) => Some((node, binding)),
                 Binding::Nothing | Binding::Shock => None,
             }

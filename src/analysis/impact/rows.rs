@@ -365,34 +365,70 @@ impl Rows {
         worst
     }
 
-    /// What binds a node in a state (first of equals: shock, then inputs by product name).
+    /// What binds a node in a state. `stamps` tell when each node's loss last grew: of inputs that
+    /// bind alike, the one whose suppliers settled first is the cause (a loop that merely sustains
+    /// itself settled later). Without stamps the first by product name.
     pub fn binding<S: ArrivalScale<1>>(
         &self,
         node: u32,
         shock: f64,
         losses: &[[f64; 1]],
         scale: &S,
+        stamps: &[u32],
     ) -> Binding {
-        let mut worst = shock;
-        let mut binding = if shock > 0.0 { Binding::Shock } else { Binding::Nothing };
+        /// Caps this near each other bind alike.
+        const ALIKE: f64 = 1e-12;
+        let settled = |group: usize| {
+            self.arrivals(group)
+                .map(|e| self.source[e] as usize)
+                .filter(|&i| losses[i][0] > 0.0)
+                .filter_map(|i| stamps.get(i).copied())
+                .max()
+                .unwrap_or(0)
+        };
+        let mut best = (shock, if shock > 0.0 { Binding::Shock } else { Binding::Nothing });
+        let mut best_stamp = None;
+        let stamp_of = |binding: Binding, cached: &mut Option<u32>| {
+            *cached.get_or_insert_with(|| match binding {
+                Binding::Input(group) => settled(group),
+                Binding::Sum => self
+                    .groups(node)
+                    .filter(|&g| self.rule(g) == InputRule::Additive)
+                    .map(settled)
+                    .max()
+                    .unwrap_or(0),
+                Binding::Nothing | Binding::Shock => 0,
+            })
+        };
+        let mut consider = |cap: f64, binding: Binding| {
+            let alike = (cap - best.0).abs() <= ALIKE && best.1 != Binding::Nothing && cap > 0.0;
+            let mut own = None;
+            let better = if alike && !stamps.is_empty() {
+                stamp_of(binding, &mut own) < stamp_of(best.1, &mut best_stamp)
+            } else {
+                cap > best.0
+            };
+            if better {
+                best = (best.0.max(cap), binding);
+                best_stamp = own;
+            }
+        };
         let mut added = 0.0;
         for group in self.groups(node) {
             let [loss] = self.group_loss(group, losses, scale);
-            let cap = match self.rule(group) {
-                InputRule::Limiting(dependence) => dependence * loss,
-                InputRule::Threshold(most) => f64::from(loss > most),
-                InputRule::Additive => {
-                    added += self.group_share[group] * loss;
-                    0.0
+            match self.rule(group) {
+                InputRule::Limiting(dependence) => {
+                    consider(dependence * loss, Binding::Input(group));
                 }
-                InputRule::None => 0.0,
-            };
-            if cap > worst {
-                worst = cap;
-                binding = Binding::Input(group);
+                InputRule::Threshold(most) => {
+                    consider(f64::from(loss > most), Binding::Input(group));
+                }
+                InputRule::Additive => added += self.group_share[group] * loss,
+                InputRule::None => {}
             }
         }
-        if added > worst { Binding::Sum } else { binding }
+        consider(added.min(1.0), Binding::Sum);
+        best.1
     }
 }
 

@@ -8,7 +8,7 @@
 use crate::analysis::{Cancelled, Progress};
 use crate::model::scenario::StopRule;
 
-use super::limit;
+use super::limit::{self, Stamps};
 use super::rows::{ArrivalScale, Rows};
 use super::substitution::{FactorRule, Factors};
 
@@ -55,6 +55,7 @@ pub struct Side<'a, const L: usize> {
     /// Loss of every node in every lane.
     pub losses: Vec<[f64; L]>,
     shock: Vec<[f64; L]>,
+    stamps: Stamps,
     /// Nodes with a shock or a loss in some lane.
     touched: Vec<u32>,
     frontier: Vec<u32>,
@@ -108,6 +109,7 @@ impl<'a, const L: usize> Side<'a, L> {
             factors: Factors::new(factor_rule),
             losses: vec![[0.0; L]; n],
             shock: vec![[0.0; L]; n],
+            stamps: Stamps { of: vec![0; n], now: 0 },
             touched: Vec::new(),
             frontier: Vec::new(),
             marked: vec![false; n],
@@ -122,7 +124,9 @@ impl<'a, const L: usize> Side<'a, L> {
         for &node in &self.touched {
             self.losses[node as usize] = [0.0; L];
             self.shock[node as usize] = [0.0; L];
+            self.stamps.of[node as usize] = 0;
         }
+        self.stamps.now = 0;
         self.touched.clear();
         for &node in &self.frontier {
             self.marked[node as usize] = false;
@@ -162,6 +166,11 @@ impl<'a, const L: usize> Side<'a, L> {
     /// Nodes that have a shock or a loss in some lane, in no particular order.
     pub fn touched(&self) -> &[u32] {
         &self.touched
+    }
+
+    /// When each node's loss last grew.
+    pub fn stamps(&self) -> &[u32] {
+        &self.stamps.of
     }
 
     /// Shock of a node.
@@ -226,8 +235,10 @@ impl<'a, const L: usize> Side<'a, L> {
                 updates.push((node, new));
             }
         }
+        self.stamps.now += 1;
         for &(node, new) in &updates {
             let v = node as usize;
+            self.stamps.of[v] = self.stamps.now;
             if self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
                 self.touched.push(node);
             }
@@ -260,7 +271,15 @@ impl<'a, const L: usize> Side<'a, L> {
             let before = if self.factors.moves() { losses.clone() } else { Vec::new() };
             let factors = self.factors.lane(lane, &losses);
             let scale = Scale::<1> { shut: self.shut, factors: &factors };
-            residual = limit::solve(self.rows, &shock, &mut losses, &scale, tolerance, progress)?;
+            residual = limit::solve(
+                self.rows,
+                &shock,
+                &mut losses,
+                &mut self.stamps,
+                &scale,
+                tolerance,
+                progress,
+            )?;
             let moved =
                 before.iter().zip(&losses).map(|(b, a)| (a[0] - b[0]).abs()).fold(0.0, f64::max);
             if !self.factors.moves() || moved <= tolerance {

@@ -7,12 +7,15 @@ use super::memory::{apply_to, scan_map};
 use super::{Batch, Kv, Visit};
 use crate::store::error::StoreError;
 
+/// A key and what it held before.
+type Undo = (Vec<u8>, Option<Vec<u8>>);
+
 #[derive(Default)]
 struct State {
     durable: BTreeMap<Vec<u8>, Vec<u8>>,
     current: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Applied since the last sync, in order.
-    unsynced: Vec<Vec<(Vec<u8>, Option<Vec<u8>>)>>,
+    unsynced: Vec<Vec<Undo>>,
     /// Writes and syncs so far.
     calls: u64,
     fail_at: Option<(u64, StoreError)>,

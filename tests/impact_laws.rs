@@ -1,0 +1,258 @@
+//! Laws of impact on random networks: removing nothing, removing more, splitting, cutting links,
+//! batches, explanation, upper bounds of rationing, and a second, naive evaluation.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::sync::Arc;
+
+use chokepoint::analysis::Progress;
+use chokepoint::analysis::impact::explain::{Explainer, Labels};
+use chokepoint::analysis::impact::{ImpactModel, Shocks, Solution, TargetNodes};
+use chokepoint::graph::{Snapshot, SnapshotInfo};
+use chokepoint::model::scenario::{
+    Direction, FlowSelector, ModelOptions, Rationing, RationingRule, Shock, Substitution, Target,
+};
+use chokepoint::model::{
+    Figure, FlowRecord, NetworkBuilder, NodeRecord, RequirementRecord, Rule, Selector,
+};
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+struct Raw {
+    products: Vec<u8>,
+    flows: Vec<(u8, u8, f64)>,
+    rules: Vec<(u8, f64)>,
+}
+
+const PRODUCTS: u8 = 4;
+
+fn raw() -> impl Strategy<Value = Raw> {
+    (3usize..10).prop_flat_map(|n| {
+        let node = 0u8..n as u8;
+        (
+            prop::collection::vec(0u8..PRODUCTS, n),
+            prop::collection::vec((node.clone(), node, 0.1f64..10.0), 1..30),
+            prop::collection::vec((0u8..4, 0.0f64..1.0), (PRODUCTS * PRODUCTS) as usize),
+        )
+            .prop_map(|(products, flows, rules)| Raw { products, flows, rules })
+    })
+}
+
+fn build(raw: &Raw) -> Arc<Snapshot> {
+    let mut builder = NetworkBuilder::new();
+    for (i, p) in raw.products.iter().enumerate() {
+        let node =
+            NodeRecord { product: Some(format!("p{p}")), ..NodeRecord::new(format!("n{i}")) };
+        builder.add_node(&node, i).unwrap();
+    }
+    for (from, to, q) in &raw.flows {
+        builder.add_flow(&FlowRecord::new(format!("n{from}"), format!("n{to}"), *q), 0);
+    }
+    for (k, (rule, x)) in raw.rules.iter().enumerate() {
+        let (output, input) = (k as u8 / PRODUCTS, k as u8 % PRODUCTS);
+        let mut record = RequirementRecord {
+            output: format!("p{output}"),
+            input: format!("p{input}"),
+            ..RequirementRecord::default()
+        };
+        match rule {
+            0 => record.dependence = Some(Figure::bare(*x)),
+            1 => record.rule = Rule::Additive,
+            2 => record.rule = Rule::None,
+            _ => (record.rule, record.min_share) = (Rule::Threshold, Some(*x)),
+        }
+        builder.add_requirement(&record).unwrap();
+    }
+    let network = builder.finish().unwrap();
+    Arc::new(Snapshot::build(network, SnapshotInfo::default(), Arc::default()))
+}
+
+fn losses(snapshot: &Arc<Snapshot>, options: &ModelOptions, shocks: &[Shock]) -> Vec<f64> {
+    let model = ImpactModel::new(snapshot.clone(), options, &[]).unwrap();
+    let shocks = Shocks::compile(snapshot, shocks).unwrap();
+    let prepared = model.prepare(&shocks);
+    let solution: Solution<'_> = model.solve(&prepared, &Progress::silent()).unwrap();
+    snapshot.nodes().map(|v| solution.loss(v)).collect()
+}
+
+fn loss_of(id: &str, loss: f64) -> Shock {
+    Shock { select: Some(Selector::node(id)), loss: Some(loss), ..Shock::default() }
+}
+
+/// The production map written down once more, naively: dense rounds until nothing moves.
+fn naive(snapshot: &Snapshot, shock: &[f64]) -> Vec<f64> {
+    let network = snapshot.network();
+    let mut loss = shock.to_vec();
+    for _ in 0..200_000 {
+        let mut next = loss.clone();
+        for v in snapshot.nodes() {
+            let (mut worst, mut sum) = (shock[v as usize], 0.0);
+            for group in snapshot.groups(v) {
+                let arrivals = snapshot.group_arrivals(group);
+                let flow = |e: usize| snapshot.arrival_flows()[e] as usize;
+                let all: f64 = arrivals.clone().map(|e| snapshot.quantity(flow(e))).sum();
+                let short: f64 = arrivals
+                    .map(|e| {
+                        snapshot.quantity(flow(e)) * loss[snapshot.flow_from(flow(e)) as usize]
+                    })
+                    .sum::<f64>()
+                    / all;
+                match network.requirement(snapshot.product(v), snapshot.group_product(group)) {
+                    Some(r) if r.rule == Rule::None => {}
+                    Some(r) if r.rule == Rule::Additive => {
+                        sum += short * all / snapshot.in_strength(v);
+                    }
+                    Some(r) if r.rule == Rule::Threshold => {
+                        if 1.0 - short < r.min_share.unwrap() - 1e-9 {
+                            worst = 1.0;
+                        }
+                    }
+                    Some(r) => worst = worst.max(r.dependence_value() * short),
+                    None => worst = worst.max(short),
+                }
+            }
+            next[v as usize] = worst.max(sum).min(1.0).max(loss[v as usize]);
+        }
+        let moved = next.iter().zip(&loss).map(|(a, b)| a - b).fold(0.0, f64::max);
+        loss = next;
+        if moved <= 1e-14 {
+            break;
+        }
+    }
+    loss
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn the_engine_equals_a_naive_evaluation(raw in raw(), at in 0usize..10, shock in 0.05f64..=1.0) {
+        let snapshot = build(&raw);
+        let node = at % raw.products.len();
+        let ours = losses(&snapshot, &ModelOptions::default(), &[loss_of(&format!("n{node}"), shock)]);
+        let mut dense = vec![0.0; raw.products.len()];
+        dense[snapshot.index(&format!("n{node}")).unwrap() as usize] = shock;
+        for (a, b) in ours.iter().zip(naive(&snapshot, &dense)) {
+            prop_assert!((a - b).abs() < 1e-7, "{ours:?} {a} {b}");
+        }
+    }
+
+    #[test]
+    fn removing_nothing_loses_nothing_and_more_never_less(raw in raw(), a in 0u8..10, b in 0u8..10) {
+        let snapshot = build(&raw);
+        let n = raw.products.len() as u8;
+        for direction in [Direction::Downstream, Direction::Both] {
+            for substitution in [Substitution::None, Substitution::FlowHeadroom,
+                Substitution::MarketShare, Substitution::SupplierShare, Substitution::SpareCapacity] {
+                let options = ModelOptions { direction, substitution, ..ModelOptions::default() };
+                prop_assert!(losses(&snapshot, &options, &[]).iter().all(|&l| l == 0.0));
+                let (a, b) = (format!("n{}", a % n), format!("n{}", b % n));
+                let one = losses(&snapshot, &options, &[loss_of(&a, 0.5)]);
+                let more = if a == b {
+                    losses(&snapshot, &options, &[loss_of(&a, 0.9)])
+                } else {
+                    losses(&snapshot, &options, &[loss_of(&a, 0.5), loss_of(&b, 0.7)])
+                };
+                for (x, y) in one.iter().zip(&more) {
+                    prop_assert!(*x <= y + 1e-9, "{substitution:?} {x} {y}");
+                }
+                let without = losses(&snapshot, &ModelOptions { direction, ..ModelOptions::default() },
+                    &[loss_of(&a, 0.5)]);
+                for (x, y) in one.iter().zip(&without) {
+                    prop_assert!(*x <= y + 1e-9, "substitution made it worse: {substitution:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cutting_all_that_leaves_a_node_equals_removing_it_for_everyone_else(raw in raw(), at in 0u8..10) {
+        let snapshot = build(&raw);
+        let id = format!("n{}", at % raw.products.len() as u8);
+        let node = snapshot.index(&id).unwrap();
+        // A node that supplies itself notices the cut in itself; its own loss then differs.
+        let removed = losses(&snapshot, &ModelOptions::default(), &[loss_of(&id, 1.0)]);
+        let cut = Shock {
+            flow: Some(flow_from(&id)),
+            ..Shock::default()
+        };
+        let cut = losses(&snapshot, &ModelOptions::default(), &[cut]);
+        for v in snapshot.nodes().filter(|&v| v != node) {
+            prop_assert!((removed[v as usize] - cut[v as usize]).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn chains_and_origins_add_up_to_the_loss(raw in raw(), at in 0u8..10, shock in 0.1f64..=1.0) {
+        let snapshot = build(&raw);
+        let model = ImpactModel::new(snapshot.clone(), &ModelOptions::default(), &[]).unwrap();
+        let id = format!("n{}", at % raw.products.len() as u8);
+        let shocks = Shocks::compile(&snapshot, &[loss_of(&id, shock)]).unwrap();
+        let prepared = model.prepare(&shocks);
+        let solution = model.solve(&prepared, &Progress::silent()).unwrap();
+        let all = Target { name: "all".into(), select: Selector::default() };
+        let target = TargetNodes::resolve(&snapshot, &all, "targets[0]").unwrap();
+        let labels = Labels::new(&snapshot);
+        let side = solution.down.as_ref().unwrap();
+        let explainer = Explainer::new(side, &labels);
+        let loss = target.mean(|v| solution.loss(v));
+        let chains = explainer.chains(&target, 50);
+        let sum: f64 = chains.chains.iter().map(|c| c.amount).sum::<f64>() + chains.other;
+        prop_assert!((sum - loss).abs() < 1e-9, "{sum} {loss}");
+        let origins: f64 = explainer.origins(&target, 1e-13).iter().map(|o| o.1).sum();
+        prop_assert!((origins - loss).abs() < 1e-8, "{origins} {loss}");
+    }
+
+    #[test]
+    fn a_batch_equals_its_scenarios_for_any_number_of_threads(raw in raw()) {
+        let snapshot = build(&raw);
+        let options = ModelOptions { direction: Direction::Both, ..ModelOptions::default() };
+        let model = ImpactModel::new(snapshot.clone(), &options, &[]).unwrap();
+        let shocks: Vec<Shocks> = snapshot.nodes().map(|v| Shocks::removal(&[v])).collect();
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| model.solve_many(&shocks, &Progress::silent(), |_, l| l).unwrap())
+        };
+        let (one, three) = (run(1), run(3));
+        prop_assert_eq!(&one, &three);
+        for (v, batch) in snapshot.nodes().zip(&one) {
+            let prepared = model.prepare(&Shocks::removal(&[v]));
+            let single = model.solve(&prepared, &Progress::silent()).unwrap();
+            for &(node, down, up) in &batch.nodes {
+                prop_assert_eq!((single.down(node), single.up(node)), (down, up));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_class_is_never_worse_off_than_with_equal_shares(raw in raw(), at in 0u8..10, first in 0u8..10) {
+        let snapshot = build(&raw);
+        let n = raw.products.len() as u8;
+        // No loops: in a cycle the first class can depend on what the last class is denied.
+        if petgraph::algo::is_cyclic_directed(&*snapshot) {
+            return Ok(());
+        }
+        let (shocked, first) = (format!("n{}", at % n), format!("n{}", first % n));
+        let with = |rationing| ModelOptions { rationing: Some(rationing), ..ModelOptions::default() };
+        let priority = Rationing {
+            rule: RationingRule::Priority,
+            order: vec![Selector::node(&first)],
+            inherit: Some(true),
+            divert: Some(false),
+            ..Rationing::default()
+        };
+        let shock = [loss_of(&shocked, 0.6)];
+        let equal = losses(&snapshot, &with(Rationing::default()), &shock);
+        let served = losses(&snapshot, &with(priority), &shock);
+        let v = snapshot.index(&first).unwrap() as usize;
+        prop_assert!(served[v] <= equal[v] + 1e-9, "{} {}", served[v], equal[v]);
+    }
+}
+
+fn flow_from(id: &str) -> FlowSelector {
+    FlowSelector {
+        from: Selector { allow_empty: true, ..Selector::node(id) },
+        to: Selector { allow_empty: true, ..Selector::default() },
+        ..FlowSelector::default()
+    }
+}
