@@ -32,7 +32,10 @@ fn raw() -> impl Strategy<Value = Raw> {
         (
             prop::collection::vec(0u8..PRODUCTS, n),
             prop::collection::vec((node.clone(), node, 0.1f64..10.0), 1..30),
-            prop::collection::vec((0u8..4, 0.0f64..1.0), (PRODUCTS * PRODUCTS) as usize),
+            prop_oneof![
+                prop::collection::vec((0u8..4, 0.0f64..1.0), (PRODUCTS * PRODUCTS) as usize),
+                prop::collection::vec((0u8..3, 0.0f64..1.0), (PRODUCTS * PRODUCTS) as usize),
+            ],
         )
             .prop_map(|(products, flows, rules)| Raw { products, flows, rules })
     })
@@ -185,6 +188,7 @@ proptest! {
     #[test]
     fn chains_and_origins_add_up_to_the_loss(raw in raw(), at in 0u8..10, shock in 0.1f64..=1.0) {
         let snapshot = build(&raw);
+        let thresholds = raw.rules.iter().any(|r| r.0 == 3);
         let model = ImpactModel::new(snapshot.clone(), &ModelOptions::default(), &[]).unwrap();
         let id = format!("n{}", at % raw.products.len() as u8);
         let shocks = Shocks::compile(&snapshot, &[loss_of(&id, shock)]).unwrap();
@@ -200,7 +204,9 @@ proptest! {
         let sum: f64 = chains.chains.iter().map(|c| c.amount).sum::<f64>() + chains.other;
         prop_assert!((sum - loss).abs() < 1e-9, "{sum} {loss}");
         let origins: f64 = explainer.origins(&target, 1e-13).iter().map(|o| o.1).sum();
-        prop_assert!((origins - loss).abs() < 1e-8, "{origins} {loss}");
+        // A loop behind a fallen threshold sustains itself: part of its loss has no origin left.
+        prop_assert!(origins <= loss + 1e-9, "{origins} {loss}");
+        prop_assert!(thresholds || (origins - loss).abs() < 1e-8, "{origins} {loss}");
     }
 
     #[test]

@@ -329,7 +329,9 @@ impl<'a> Explainer<'a> {
 
     /// Follows every part of a target's loss back to its origins, round by round, and shows each
     /// to `visit`: the node that loses, the part, and how much of the target's loss it carries.
-    /// Stops when less than `tolerance` is on the way (in a cycle amounts shrink geometrically).
+    /// Stops when less than `tolerance` is on the way. In a cycle amounts shrink geometrically,
+    /// but for one that sustains itself (a threshold that fell): what goes round there has no
+    /// origin left in the final state and stays unattributed.
     pub fn follow(
         &self,
         target: &TargetNodes,
@@ -343,9 +345,17 @@ impl<'a> Explainer<'a> {
                 *pending.entry(node).or_default() += amount;
             }
         }
-        for _ in 0..10_000 {
-            if pending.values().sum::<f64>() <= tolerance {
+        let mut on_the_way = f64::INFINITY;
+        for round in 0..10_000 {
+            let left = pending.values().sum::<f64>();
+            if left <= tolerance {
                 break;
+            }
+            if round % 128 == 127 {
+                if left > on_the_way * (1.0 - 1e-9) {
+                    break;
+                }
+                on_the_way = left;
             }
             let mut next: BTreeMap<u32, f64> = BTreeMap::new();
             for (&node, &amount) in &pending {
