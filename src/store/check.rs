@@ -61,6 +61,7 @@ struct Seen {
     content: BTreeSet<u64>,
     references: BTreeSet<(u64, u32)>,
     pending_bases: BTreeSet<u64>,
+    pending_logs: Vec<Pending>,
 }
 
 impl Store {
@@ -109,8 +110,9 @@ impl Store {
                 Some(keys::REFERENCE) => seen.references.extend(reader.u64().zip(reader.u32())),
                 Some(keys::PENDING) => {
                     report.pending += 1;
-                    if let Some(Pending::Base(base)) = keys::parse_pending(key) {
-                        seen.pending_bases.insert(base);
+                    match keys::parse_pending(key) {
+                        Some(Pending::Base(base)) => drop(seen.pending_bases.insert(base)),
+                        other => seen.pending_logs.extend(other),
                     }
                 }
                 Some(keys::DOCUMENT) => report.documents += 1,
@@ -163,6 +165,18 @@ impl Store {
             if logs.get(&version).copied().unwrap_or(0) != row.log_bytes {
                 report.problem(format!("graph \"{name}\": the log of version {version}"));
             }
+        }
+        let known: BTreeSet<u64> = rows.iter().map(|r| r.info.version).collect();
+        let to_go = |version: u64| {
+            seen.pending_logs.iter().any(|p| {
+                matches!(*p, Pending::Log { graph, from, to }
+                    if graph == entry.id && (from..to).contains(&version))
+            })
+        };
+        for version in logs.into_keys().filter(|v| !known.contains(v) && !to_go(*v)) {
+            report.problem(format!(
+                "graph \"{name}\": version {version} has a log but no version record"
+            ));
         }
         // Rows of one base and log belong together: walk the log once for all of them.
         let mut groups: BTreeMap<(u64, u64), Vec<&VersionRow>> = BTreeMap::new();
