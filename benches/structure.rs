@@ -5,6 +5,11 @@
 //! node numbers shuffled. Times are wall time (best run) and CPU time of all threads (mean of the runs,
 //! where the system tells it), which other load on the machine disturbs less.
 //! Every pair of answers is compared before it is printed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints, and fails by panicking"
+)]
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 

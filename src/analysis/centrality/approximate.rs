@@ -10,10 +10,10 @@
 //! P(KL(q, p) >= x, q on one side of p) <= exp(-r x), so with x = ln(2 c k / delta) / r all of the
 //! c nodes that can have betweenness at all are within their intervals at each of the k moments
 //! at which the rule is looked at, with probability 1 - delta (union bound over nodes, sides and
-//! moments). The run stops at the first moment at which every interval is within epsilon. Since
-//! KL(q, p) >= 2 (q - p)^2 (Pinsker), so it stops at the last moment, r = ln(2 c k / delta) / (2 epsilon^2),
-//! at the latest; where all betweenness is small it needs about ln(2 c k / delta) / epsilon.
-//! Nothing is assumed about diameters, directions or connectivity.
+//! moments). The run stops at the first moment at which every interval is within epsilon. Since KL
+//! is at least twice the square of the difference (Pinsker), it stops at the latest at
+//! r = ln(2 c k / delta) / (2 epsilon^2); where all betweenness is small it needs about
+//! ln(2 c k / delta) / epsilon. Nothing is assumed about diameters, directions or connectivity.
 
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;

@@ -101,6 +101,12 @@ pub fn attack_curve(
     Ok(AttackCurve { order, largest, robustness, strong })
 }
 
+/// Bytes that a run takes beside the view; `strong`: with strongly connected components.
+pub fn attack_bytes(csr: &Csr, strong: bool) -> u64 {
+    let rest = if strong { 2 * csr.bytes() + 8 * csr.edge_count() } else { 0 };
+    (csr.node_count() * 32 + csr.edge_count() * 8 + rest) as u64
+}
+
 fn resolve(csr: &Csr, order: &AttackOrder) -> Result<Vec<u32>, StructureError> {
     let n = csr.node_count();
     match order {

@@ -97,3 +97,8 @@ pub fn core_numbers(
     }
     Ok(degree.into_iter().map(AtomicU32::into_inner).collect())
 }
+
+/// Bytes that a run takes beside the view.
+pub fn core_bytes(csr: &Csr) -> u64 {
+    (csr.node_count() * 16) as u64
+}

@@ -76,6 +76,11 @@ pub fn group_centrality(
     })
 }
 
+/// Bytes that a run takes beside the view, for `threads` threads.
+pub fn group_bytes(csr: &Csr, threads: usize) -> u64 {
+    (csr.bytes() * 3 + csr.node_count() * (5 + threads * 24)) as u64
+}
+
 /// Path counts of one search: all paths, and those that avoid the group.
 struct Counts {
     distance: Vec<u32>,

@@ -24,18 +24,18 @@ pub use approximate::{
     ApproximateBetweenness, ApproximateOptions, approximate_betweenness,
     approximate_betweenness_bytes,
 };
-pub use attack::{AttackCurve, AttackOrder, attack_curve};
+pub use attack::{AttackCurve, AttackOrder, attack_bytes, attack_curve};
 pub use betweenness::{
     BetweennessOptions, Sources, betweenness, betweenness_bytes, edge_betweenness,
 };
 pub use closeness::{ClosenessOptions, closeness, closeness_bytes, harmonic};
-pub use core::core_numbers;
+pub use core::{core_bytes, core_numbers};
 pub use degree::{degree, strength};
-pub use group::{GroupCentrality, group_centrality};
+pub use group::{GroupCentrality, group_bytes, group_centrality};
 pub use influence::collective_influence;
 pub use pagerank::{PageRankOptions, pagerank, pagerank_bytes};
 pub use spectral::{
-    DomiRankOptions, Hits, KatzOptions, Stop, domirank, eigenvector, hits, katz,
+    DomiRankOptions, Hits, KatzOptions, Stop, domirank, eigenvector, hits, katz, spectral_bytes,
     spectral_radius_bound,
 };
 

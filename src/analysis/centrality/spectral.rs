@@ -33,6 +33,11 @@ impl Stop {
     }
 }
 
+/// Bytes that eigenvector, Katz, HITS or DomiRank take beside the view.
+pub fn spectral_bytes(csr: &Csr) -> u64 {
+    (csr.node_count() * 24) as u64
+}
+
 /// Nodes per task.
 const BLOCK: usize = 4096;
 
@@ -75,8 +80,9 @@ fn scale_to_unit_length(x: &mut [f64]) {
     }
 }
 
-/// An upper bound on the spectral radius of A: Collatz and Wielandt's quotient `max (Bx)[v] / x[v]`
-/// - 1 of B = A + I for a positive x, improved by some power steps. Valid for every graph.
+/// An upper bound on the spectral radius of A: Collatz and Wielandt's quotient, the greatest
+/// `(Bx)[v] / x[v] - 1` of B = A + I for a positive x, improved by some power steps. Valid for every
+/// graph.
 pub fn spectral_radius_bound(csr: &Csr) -> f64 {
     let n = csr.node_count();
     if n == 0 || csr.edge_count() == 0 {

@@ -137,6 +137,12 @@ pub fn communities(
     Ok(Communities { community, sizes, quality, rounds, converged })
 }
 
+/// Bytes that a run takes beside the view.
+pub fn community_bytes(csr: &Csr) -> u64 {
+    // The undirected graph, two levels of it, the links of the next one.
+    (csr.edge_count() * 2 * (20 + 12 + 12 + 16) + csr.node_count() * 100) as u64
+}
+
 /// Numbers in order of first appearance, and how many there are.
 fn renumber(labels: &[u32]) -> (Vec<u32>, usize) {
     let most = labels.iter().max().map_or(0, |&m| m as usize + 1);

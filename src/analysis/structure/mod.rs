@@ -8,7 +8,7 @@ mod similarity;
 mod tiers;
 pub(crate) mod traverse;
 
-pub use communities::{Communities, CommunityOptions, Quality, communities};
+pub use communities::{Communities, CommunityOptions, Quality, communities, community_bytes};
 pub use components::{Components, strongly_connected_components, weakly_connected_components};
 pub use cycles::{CycleOptions, Cycles, cycles};
 pub use error::StructureError;
