@@ -132,10 +132,11 @@ fn result(
 ) -> TargetResult {
     let name = |s| snapshot.name(s).to_owned();
     let nodes = target.nodes.len();
+    let counted = if nodes == 1 { "1 node".to_owned() } else { format!("{nodes} nodes") };
     let share_of = match target.unit.as_str() {
-        "throughput" => format!("throughput of {nodes} nodes (their outputs are not all known)"),
-        "nodes" => format!("{nodes} nodes, each counted alike (no quantities are known)"),
-        unit => format!("yearly output of {nodes} nodes: {} {unit}", target.baseline),
+        "throughput" => format!("throughput of {counted} (not every output is known)"),
+        "nodes" => format!("{counted}, each counted alike (no quantities are known)"),
+        unit => format!("yearly output of {counted}: {} {unit}", target.baseline),
     };
     TargetResult {
         target: target.name.clone(),
