@@ -38,7 +38,7 @@ fn outside_cases(prefix: &str) -> Vec<(String, Value)> {
     match std::env::var_os("CHOKEPOINT_CUTSET_CASES") {
         Some(directory) => cases(Path::new(&directory), prefix),
         None => {
-            eprintln!("skipped: CHOKEPOINT_CUTSET_CASES names no directory of {prefix}*.json");
+            println!("skipped: CHOKEPOINT_CUTSET_CASES names no directory of {prefix}*.json");
             Vec::new()
         }
     }
@@ -296,7 +296,7 @@ fn fault_trees_are_answered_exactly() {
                 .collect();
             listing = Some((start.elapsed(), sets));
         }
-        eprintln!(
+        println!(
             "{name}: {total} sets, {} nodes, counted in {counted:?}, listed in {:?}",
             family.diagram_nodes(),
             listing.as_ref().map(|l| l.0)
@@ -391,7 +391,7 @@ fn large_and_or_graphs_have_a_proved_optimum() {
         let graph = FailureGraph::new(gates, top, costs.len(), Semantics::Collapse).unwrap();
         let start = Instant::now();
         let cheapest = cheapest_cuts(&graph, &costs, 1, &budget, &quiet).unwrap();
-        eprintln!(
+        println!(
             "{name}: {n} nodes, cost {} in {:?}, {} path sets, {} calls",
             cheapest.cuts[0].cost,
             start.elapsed(),

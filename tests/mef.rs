@@ -43,7 +43,7 @@ fn analyse(tree: &mef::FaultTree) -> Result<(Family, Vec<String>, f64), SetError
     let count = family.count();
     let elapsed = start.elapsed();
     let top = family.top_probability(&p).unwrap();
-    eprintln!(
+    println!(
         "{}: {count} sets, P {top:.6e}, {} nodes, {elapsed:?}",
         tree.name,
         family.diagram_nodes()
@@ -181,7 +181,7 @@ fn a_deep_chain_is_read_without_recursion() {
 #[test]
 fn benchmark_trees_are_read() {
     let Some(directory) = std::env::var_os("CHOKEPOINT_MEF_CASES") else {
-        eprintln!("skipped: CHOKEPOINT_MEF_CASES names no directory of *.xml");
+        println!("skipped: CHOKEPOINT_MEF_CASES names no directory of *.xml");
         return;
     };
     let mut files: Vec<_> =
@@ -194,10 +194,10 @@ fn benchmark_trees_are_read() {
                 // Too large is an honest answer; it must be this one.
                 Err(error) => {
                     assert!(matches!(error, SetError::TooLarge { .. }), "{file:?}: {error}");
-                    eprintln!("{file:?}: {error}");
+                    println!("{file:?}: {error}");
                 }
             },
-            Err(error) => eprintln!("{file:?} is refused: {error}"),
+            Err(error) => println!("{file:?} is refused: {error}"),
         }
     }
 }

@@ -336,6 +336,31 @@ pub struct Rationing {
     pub floor: Option<f64>,
 }
 
+/// Stage of the sinks that stand for every use outside the graph.
+pub const OTHER_USES: &str = "other_uses";
+
+/// The order of service of priority rationing unless a question or graph gives another: critical
+/// uses first. Sinks of the same product (chips that leave the network) are no critical use.
+pub fn critical_uses() -> Vec<Selector> {
+    [
+        "defence",
+        "semiconductors",
+        "aerospace",
+        "electric_vehicles",
+        "electronics",
+        "grid",
+        "wind",
+        "solar",
+    ]
+    .map(|product| Selector {
+        product: [product].into(),
+        not: Some(Box::new(Selector { stage: [OTHER_USES].into(), ..Selector::default() })),
+        allow_empty: true,
+        ..Selector::default()
+    })
+    .into()
+}
+
 impl Rationing {
     /// True if unnamed nodes take the best class that they serve.
     pub fn inherits(&self) -> bool {

@@ -10,8 +10,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::graph::{Condensation, SelectError, Snapshot};
-use crate::model::scenario::{Rationing, RationingRule};
-use crate::model::{Rule, Selector};
+use crate::model::Rule;
+use crate::model::scenario::{Rationing, RationingRule, critical_uses};
 
 /// Rationing of one arrival: its loss as a function of the supplier's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,22 +70,6 @@ pub struct Classes {
     pub named: Vec<bool>,
 }
 
-/// The order of design section 5: critical uses first, everything else last.
-pub fn default_order() -> Vec<Selector> {
-    [
-        "defence",
-        "semiconductors",
-        "aerospace",
-        "electric_vehicles",
-        "electronics",
-        "grid",
-        "wind",
-        "solar",
-    ]
-    .map(|product| Selector { product: [product].into(), allow_empty: true, ..Selector::default() })
-    .into()
-}
-
 impl Classes {
     /// Classes of a priority rule; one class for the others.
     ///
@@ -98,7 +82,7 @@ impl Classes {
         }
         let standard;
         let order = if rationing.order.is_empty() {
-            standard = default_order();
+            standard = critical_uses();
             &standard
         } else {
             &rationing.order

@@ -35,22 +35,8 @@ use utoipa::ToSchema;
 
 use crate::dataset::tables::Tables;
 use crate::model::change::ChangeError;
-use crate::model::scenario::{Rationing, RationingRule};
-use crate::model::{GraphSettings, Network, NetworkBuilder, Selector};
-
-use super::tables::OTHER_USES;
-
-/// Order in which consumers are served when supply is short, first served first.
-pub const PRIORITY: [&str; 8] = [
-    "defence",
-    "semiconductors",
-    "aerospace",
-    "electric_vehicles",
-    "electronics",
-    "grid",
-    "wind",
-    "solar",
-];
+use crate::model::scenario::{Rationing, RationingRule, critical_uses};
+use crate::model::{GraphSettings, Network, NetworkBuilder};
 
 /// Factors on the numbers of the tables, by the position of the row; an empty list is all ones.
 ///
@@ -246,13 +232,6 @@ fn settings(tables: &Tables) -> GraphSettings {
             s.holder == "WLD-INDUSTRY" && s.material == "default" && s.kind == "industry_stock"
         })
         .and_then(|s| s.days_of_cover);
-    let class = |product: &str| Selector {
-        product: [product].into(),
-        // Chips that leave the network are no critical use of chips.
-        not: Some(Box::new(Selector { stage: [OTHER_USES].into(), ..Selector::default() })),
-        allow_empty: true,
-        ..Selector::default()
-    };
     GraphSettings {
         title: Some("Critical minerals, from mine to industry".into()),
         description: Some(
@@ -266,7 +245,7 @@ fn settings(tables: &Tables) -> GraphSettings {
         ),
         rationing: Rationing {
             rule: RationingRule::Priority,
-            order: PRIORITY.iter().map(|p| class(p)).collect(),
+            order: critical_uses(),
             inherit: Some(true),
             divert: None,
             floor: None,

@@ -25,7 +25,7 @@ pub use rows::{
 };
 
 /// The consumer that stands for every use outside the network.
-pub const OTHER_USES: &str = "other_uses";
+pub use crate::model::scenario::OTHER_USES;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/graph-data/tables");
 
