@@ -3,7 +3,7 @@
 //! Prints, for each workload, the wall time on one thread and what it is made of. Networks: random
 //! links with log-normal weights, `products` products, rules drawn per pair of products.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench reports on the terminal")]
 
 use std::sync::Arc;
 use std::time::Instant;

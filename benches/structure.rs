@@ -10,7 +10,6 @@
     clippy::print_stdout,
     reason = "a bench prints, and fails by panicking"
 )]
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::time::Instant;
 

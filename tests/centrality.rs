@@ -1,6 +1,5 @@
 //! Centralities and structure against NetworkX, igraph, petgraph, rustworkx-core and brute force.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use chokepoint::analysis::Progress;
 use chokepoint::analysis::centrality::*;
