@@ -1,6 +1,6 @@
 //! Open-PSA fault trees: what is read, what is refused and where, and that nothing changes on the way.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failed step fails the test")]
 
 use chokepoint::analysis::Progress;
 use chokepoint::analysis::cut_sets::problem::{Problem, Reading, Unit};
