@@ -1,6 +1,6 @@
 //! Damaged, foreign, locked and leftover files: a clear error or the same content, never a silent
 //! difference and never a panic.
-
+#![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::fs;
@@ -277,4 +277,24 @@ fn a_store_of_format_1_opens_for_ever() {
     let target = dir.path().join("restored");
     Store::restore(&target, &mut backup.as_slice()).unwrap();
     assert!(content(&open(&target).unwrap()).unwrap() == content(&fresh).unwrap());
+}
+
+#[test]
+fn a_large_load_makes_no_blob_files_and_old_bases_give_their_space_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let retention = chokepoint::model::Retention { last: Some(1), versions: Vec::new() };
+    let settings = GraphSettings { retention, ..GraphSettings::default() };
+    store.create("g", &settings, 0).unwrap();
+    let network = network(60_000);
+    store.replace("g", 0, &network, CommitMeta::default()).unwrap();
+    let live = store.disk_bytes().unwrap();
+    for version in 1..=10 {
+        store.replace("g", version, &network, CommitMeta::default()).unwrap();
+    }
+    let disk = store.disk_bytes().unwrap();
+    assert!(disk < 4 * live, "{live} bytes live, {disk} on disk after ten replacements");
+    assert_eq!(fs::read_dir(dir.path().join("blobs")).unwrap().count(), 0);
+    assert_eq!(store.versions("g").unwrap().len(), 1);
+    assert!(store.check().unwrap().is_sound());
 }

@@ -1,8 +1,7 @@
 //! The store against a plain map of networks: any sequence of operations, on disk and in memory.
-
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chokepoint::model::change::{FlowKey, RecordKey};
 use chokepoint::model::{
@@ -116,6 +115,20 @@ fn lines(network: &Network) -> Vec<String> {
 struct Model {
     versions: BTreeMap<u64, (Network, Option<Vec<Change>>)>,
     head: u64,
+    retention: Retention,
+    /// Versions that some compaction or replacement was free to give up.
+    given_up: BTreeSet<u64>,
+}
+
+impl Model {
+    fn new(network: Network, changes: Option<Vec<Change>>) -> Self {
+        Self { versions: [(0, (network, changes))].into(), ..Self::default() }
+    }
+
+    fn retire(&mut self) {
+        let gone = self.versions.keys().filter(|v| !self.retention.keeps(**v, self.head));
+        self.given_up.extend(gone);
+    }
 }
 
 fn same(store: &Store, models: &BTreeMap<String, Model>) {
@@ -134,10 +147,8 @@ fn same(store: &Store, models: &BTreeMap<String, Model>) {
                     assert_eq!(&store.changes(name, *version).unwrap(), changes);
                 }
                 Err(StoreError::NoSuchVersion { .. }) => {
-                    let last = head.settings.retention.last;
-                    assert!(last.is_some() || !kept.contains(version), "{name} lost {version}");
-                    let gap = model.head - version;
-                    assert!(last.is_none_or(|n| gap >= n.max(1)), "{name} lost {version}");
+                    assert!(model.given_up.contains(version), "{name} lost {version}");
+                    assert!(!kept.contains(version), "{name} lists {version}");
                 }
                 Err(other) => panic!("{name} at {version}: {other}"),
             }
@@ -164,10 +175,9 @@ fn run(steps: Vec<Step>, dir: Option<&std::path::Path>) {
             Step::Create(g) => {
                 let result = store.create(&name(g), &settings, time);
                 assert_eq!(result.is_ok(), !models.contains_key(&name(g)));
-                models.entry(name(g)).or_insert_with(|| {
-                    let empty = (Network::default(), Some(Vec::new()));
-                    Model { versions: [(0, empty)].into(), head: 0 }
-                });
+                models
+                    .entry(name(g))
+                    .or_insert_with(|| Model::new(Network::default(), Some(Vec::new())));
             }
             Step::Fork(g, from, at) => {
                 let Some(source) = models.get(&name(from)) else {
@@ -184,11 +194,12 @@ fn run(steps: Vec<Step>, dir: Option<&std::path::Path>) {
                 match result {
                     Ok(head) => {
                         assert_eq!(head.forked_from, Some((name(from), at)));
-                        let start = (source.versions[&at].0.clone(), None);
-                        let model = Model { versions: [(0, start)].into(), head: 0 };
-                        models.insert(name(g), model);
+                        let start = source.versions[&at].0.clone();
+                        models.insert(name(g), Model::new(start, None));
                     }
-                    Err(StoreError::NoSuchVersion { .. }) => {}
+                    Err(StoreError::NoSuchVersion { .. }) => {
+                        assert!(source.given_up.contains(&at));
+                    }
                     Err(other) => panic!("{other}"),
                 }
             }
@@ -218,13 +229,16 @@ fn run(steps: Vec<Step>, dir: Option<&std::path::Path>) {
                 let info = store.replace(&name(g), model.head, &network, meta).unwrap();
                 model.head = info.version;
                 model.versions.insert(info.version, (network, None));
+                model.retire();
             }
             Step::Compact(g) => {
                 assert_eq!(store.compact(&name(g)).is_ok(), models.contains_key(&name(g)));
+                models.entry(name(g)).and_modify(Model::retire);
             }
             Step::Retain(g, last) => {
-                if models.contains_key(&name(g)) {
+                if let Some(model) = models.get_mut(&name(g)) {
                     let retention = Retention { last: Some(last.into()), versions: vec![1] };
+                    model.retention = retention.clone();
                     let settings = GraphSettings { retention, ..settings.clone() };
                     store.update_settings(&name(g), &settings, time).unwrap();
                 }
