@@ -4,7 +4,6 @@
 //! The test starts itself again as the writer (`CRASH_DIR` set), reads its acknowledgements and
 //! kills it. `CRASH_CYCLES` and `CRASH_SEED` set length and randomness (default: about 10 s).
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

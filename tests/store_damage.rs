@@ -1,7 +1,6 @@
 //! Damaged, foreign, locked and leftover files: a clear error or the same content, never a silent
 //! difference and never a panic.
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::fs;
 use std::path::Path;
