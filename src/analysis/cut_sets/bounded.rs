@@ -109,8 +109,9 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
         if self.first_only { Err(End::Found) } else { Ok(()) }
     }
 
-    /// Subtrees one level below a start, after its own test; cuts go to `cuts`.
-    pub(super) fn branch(&mut self, start: &Start, extra: usize) -> Result<Vec<Start>, End> {
+    /// Units of which one must be removed next, after the test of the start itself; cuts go to
+    /// `cuts`.
+    fn next_units(&mut self, start: &Start, extra: usize) -> Result<Vec<u32>, End> {
         let mut gone = FixedBitSet::with_capacity(self.test.unit_count());
         gone.extend(start.removed.iter().map(|&u| u as usize));
         let known = self.pool.intact(&gone, &start.safe).cloned();
@@ -135,12 +136,21 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
         if extra == 0 {
             return Ok(Vec::new());
         }
+        Ok(path.difference(&start.safe).map(|u| u as u32).collect())
+    }
+
+    /// Subtrees one level below a start. Each takes memory in proportion to the units, so more than
+    /// the work left could visit are not made.
+    fn branch(&mut self, start: &Start, extra: usize) -> Result<Vec<Start>, End> {
+        let units = self.next_units(start, extra)?;
+        if units.len() as u64 > self.limit.saturating_sub(self.calls) {
+            return Err(End::Budget);
+        }
         let mut safe = start.safe.clone();
         let mut starts = Vec::new();
-        for unit in path.difference(&start.safe) {
-            let removed = joined(&start.removed, unit as u32);
-            starts.push(Start { removed, safe: safe.clone() });
-            safe.insert(unit);
+        for unit in units {
+            starts.push(Start { removed: joined(&start.removed, unit), safe: safe.clone() });
+            safe.insert(unit as usize);
         }
         Ok(starts)
     }
@@ -149,7 +159,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
     fn grow(&mut self, removed: &[u32], safe: &FixedBitSet) -> Result<FixedBitSet, End> {
         let n = self.test.unit_count();
         let kept: Vec<bool> = (0..n).map(|u| safe.contains(u)).collect();
-        let path = minimal_path_set(self.test, removed, &kept, &mut self.calls);
+        let path = minimal_path_set(self.test, removed, &kept, &mut self.calls, self.limit);
         self.progress.check().map_err(|_| End::Cancelled)?;
         let mut whole = safe.clone();
         whole.extend(path.iter().map(|&u| u as usize));
@@ -162,8 +172,11 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
         if extra == 1 {
             return self.last(start);
         }
-        for next in self.branch(start, extra)? {
+        let mut next = start.clone();
+        for unit in self.next_units(start, extra)? {
+            next.removed = joined(&start.removed, unit);
             self.run(&next, extra - 1)?;
+            next.safe.insert(unit as usize);
         }
         Ok(())
     }
@@ -204,7 +217,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
 
 /// Work allowed for models of this size: a question takes time in proportion to the units.
 pub(super) fn allowed_calls(units: usize, budget: &Budget) -> u64 {
-    budget.oracle_calls.min(4_000_000_000 / units.max(1) as u64).max(16)
+    budget.oracle_calls.min(2_000_000_000 / units.max(1) as u64).max(16)
 }
 
 /// All minimal cut sets of at most `max_size` units.
@@ -378,7 +391,7 @@ pub fn find_cut<T: CutTest + ?Sized>(
     };
     let start = Start { removed: Vec::new(), safe: mask };
     let end = match max_size {
-        0 => search.branch(&start, 0).map(|_| ()),
+        0 => search.next_units(&start, 0).map(|_| ()),
         _ => search.run(&start, max_size),
     };
     match end {

@@ -132,7 +132,7 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
         // intact: many path sets for one exact solution, and a cut that bounds the cost from above.
         let mut gone = hit.units;
         loop {
-            let path = minimal_path_set(test, &gone, &safe, &mut answer.calls);
+            let path = minimal_path_set(test, &gone, &safe, &mut answer.calls, limit);
             for &u in &path {
                 uses[u as usize] += 1;
             }
@@ -147,7 +147,10 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
                 break;
             }
         }
-        if found.is_empty() && incumbent.as_ref().is_none_or(|best| price(&gone) < price(best)) {
+        if found.is_empty()
+            && answer.calls + gone.len() as u64 <= limit
+            && incumbent.as_ref().is_none_or(|best| price(&gone) < price(best))
+        {
             let cut = shrink(test, &gone);
             answer.calls += gone.len() as u64;
             if incumbent.as_ref().is_none_or(|best| price(&cut) < price(best)) && test.is_cut(&cut)

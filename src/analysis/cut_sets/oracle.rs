@@ -121,12 +121,14 @@ pub(super) fn subset(a: &[u32], b: &[u32]) -> bool {
 
 /// A set of units that every cut must hit, found around a set that is no cut: units outside
 /// `removed` and not `safe`, minimal with respect to single members (all cuts that avoid the safe
-/// units hit it). Asks the test about m log(n/m) questions, far fewer where structure helps.
+/// units hit it). Asks the test about m log(n/m) questions, far fewer where structure helps. Once
+/// `calls` reaches `limit` the set is returned as it is: right, but not minimal.
 pub(super) fn minimal_path_set(
     test: &(impl CutTest + ?Sized),
     removed: &[u32],
     safe: &[bool],
     calls: &mut u64,
+    limit: u64,
 ) -> Vec<u32> {
     let structural = test.path_set(removed, safe);
     let from_structure = structural.is_some();
@@ -151,6 +153,10 @@ pub(super) fn minimal_path_set(
     let mut undecided = open;
     let mut path = Vec::new();
     while !undecided.is_empty() {
+        if *calls >= limit {
+            path.append(&mut undecided);
+            break;
+        }
         let size = block.min(undecided.len());
         let chunk: Vec<u32> = undecided[undecided.len() - size..].to_vec();
         for &u in &chunk {
