@@ -14,6 +14,7 @@ use chokepoint::analysis::cut_sets::{
     AtLeast, Budget, FailureGraph, Family, Gate, LossOracle, Order, Semantics, Status, bounded,
     protection,
 };
+use chokepoint::analysis::impact::rationing::Ration;
 use num_bigint::BigUint;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -74,7 +75,7 @@ fn supply(case: &Value, target: &str, semantics: Semantics) -> (Problem, Vec<Str
                         from: index[o["from"].as_str().unwrap()],
                         share: o["cap"].as_f64().unwrap() / demand,
                         flow,
-                        band: (0.0, 1.0),
+                        ration: Ration::PROPORTIONAL,
                     }
                 };
                 Group {

@@ -1,5 +1,7 @@
 //! Laws of cut sets on random problems, against all subsets of units; and bad input.
 
+#![allow(clippy::unwrap_used)]
+
 use chokepoint::analysis::Progress;
 use chokepoint::analysis::cut_sets::bounded::{find_cut, minimal_cut_sets};
 use chokepoint::analysis::cut_sets::cheapest::cheapest_cuts;
@@ -12,6 +14,7 @@ use chokepoint::analysis::cut_sets::{
     AtLeast, Budget, CutTest, FailureGraph, Family, Gate, LossOracle, Order, Semantics, SetError,
     Status, check_threshold,
 };
+use chokepoint::analysis::impact::rationing::Ration;
 use num_bigint::BigUint;
 use proptest::prelude::*;
 
@@ -85,9 +88,10 @@ fn draw(seed: u64, most: usize, kind: usize, loops: bool) -> Drawn {
                     .map(|&share| {
                         flow += 1;
                         let from = if loops && d.chance(35) { d.below(count) } else { d.below(i) };
-                        let band =
-                            if kind == 1 && d.chance(20) { (0.25, 0.75) } else { (0.0, 1.0) };
-                        Offer { from: from as u32, share, flow, band }
+                        let behind = kind == 1 && d.chance(20);
+                        let ration =
+                            if behind { Ration::behind(0.25, 0.5) } else { Ration::PROPORTIONAL };
+                        Offer { from: from as u32, share, flow, ration }
                     })
                     .collect();
                 let part = [0.25, 0.4, 0.5, 0.75, 1.0][d.below(5)];

@@ -76,7 +76,7 @@ impl Diagrams {
     }
 
     /// Number of nodes made so far.
-    pub fn len(&self) -> usize {
+    pub fn node_count(&self) -> usize {
         self.nodes.len()
     }
 

@@ -212,7 +212,7 @@ impl Family {
 
     /// Number of diagram nodes made for it.
     pub fn diagram_nodes(&self) -> usize {
-        self.table.len()
+        self.table.node_count()
     }
 
     pub(super) fn top(&self) -> Part {

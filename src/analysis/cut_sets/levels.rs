@@ -11,6 +11,7 @@ use super::family::Family;
 use super::problem::{Problem, Response, delivered};
 use super::{Budget, LOSS_TOLERANCE, Semantics, SetError, check_probabilities, check_threshold};
 use crate::analysis::Progress;
+use crate::analysis::impact::rationing::Ration;
 
 /// Most rounds inside a loop.
 const MAX_ROUNDS: usize = 2_000;
@@ -285,11 +286,11 @@ fn node_level(
         for offer in &group.offers {
             let open = intact(work, variable, problem.units_of_flow(offer.flow))?;
             let supplier = level[offer.from as usize];
-            let arrives = if offer.band == (0.0, 1.0) && offer.share == 1.0 {
+            let arrives = if offer.ration == Ration::PROPORTIONAL && offer.share == 1.0 {
                 supplier
             } else {
-                let (band, share) = (offer.band, offer.share);
-                let of = |v: f64| (share * delivered(band, v)).min(1.0);
+                let (ration, share) = (offer.ration, offer.share);
+                let of = |v: f64| (share * delivered(ration, v)).min(1.0);
                 work.map(supplier, &mut FxHashMap::default(), &of)?
             };
             let arrives = work.lesser(arrives, open)?;

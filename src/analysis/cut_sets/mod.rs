@@ -14,8 +14,8 @@
 //! | the worst loss for a budget | [`worst_case`] | branch and bound on the engine, with a bound |
 //! | what to protect, what to build | [`protection`] | hitting set over cuts, cover cuts |
 //!
-//! Nothing here computes production: losses come from a [`LossOracle`], which the impact engine
-//! implements. [`problem`] compiles a snapshot into the structure that diagrams need and states the
+//! Nothing here computes production: losses come from a [`LossOracle`], which [`engine`] makes of the
+//! impact engine. [`problem`] compiles a snapshot into the structure that diagrams need and states the
 //! same rules; [`levels`] evaluates it. Units are numbered in the order of their names, so sets in
 //! the order of (size, numbers) are in the order of (size, names).
 
@@ -24,6 +24,7 @@ pub mod bounded;
 pub mod cheapest;
 pub mod dag;
 pub mod diagram;
+pub mod engine;
 pub mod family;
 pub mod hitting_set;
 pub mod importance;
@@ -39,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use dag::{FailureGraph, Gate};
+pub use engine::EngineOracle;
 pub use family::Family;
 pub use oracle::{AtLeast, CutTest, LossOracle};
 pub use problem::Problem;

@@ -5,18 +5,18 @@
 //!   to u, and 1 - sum over its additive groups of weight * (1 - u); never below 0.
 //! - Supply of a group: u = min(1, stock + sum over offers of share * delivered(level of supplier)),
 //!   shares of baseline demand; a removed flow delivers nothing.
-//! - Delivered: the supplier's level (proportional rationing), or its rise over the band of levels
-//!   in which the supplier serves this consumer's class (priority rationing).
+//! - Delivered: 1 - the rationing's loss at the supplier's loss, by the impact engine's own rule.
 //! - Responses: limiting with dependence d: 1 - d (1 - u). Threshold: 1 if u >= min_share, else 0.
 //!
 //! The property test "loss of each cut equals the engine's" binds the two. Diagrams are built from
-//! this structure: failure.rs-like graphs if every node is up or down, levels.rs otherwise.
+//! this structure: failure graphs (dag.rs) if every node is up or down, levels.rs otherwise.
 
 use rustc_hash::FxHashMap;
 
 use super::dag::{FailureGraph, Gate};
 use super::oracle::LossOracle;
 use super::{LOSS_TOLERANCE, Semantics, SetError, check_threshold};
+use crate::analysis::impact::rationing::Ration;
 use crate::graph::Snapshot;
 use crate::model::Rule;
 use crate::model::Symbol;
@@ -44,9 +44,8 @@ pub struct Offer {
     pub share: f64,
     /// Flow of the snapshot behind it, for units that hold flows.
     pub flow: u32,
-    /// Levels of the supplier between which this delivery rises from none to all: (0, 1) under
-    /// proportional rationing.
-    pub band: (f64, f64),
+    /// Who is served first when the supplier is short.
+    pub ration: Ration,
 }
 
 /// All that a node gets of one product.
@@ -73,8 +72,9 @@ pub struct Unit {
 pub struct Reading<'a> {
     /// Flows can carry up to their capacity (`substitution: flow_headroom`); else their quantity.
     pub headroom: bool,
-    /// Band of supplier levels in which a flow is served; `None`: proportional rationing.
-    pub band: Option<&'a (dyn Fn(usize) -> (f64, f64) + Sync)>,
+    /// Rationing of every arrival, as [`rations`](crate::analysis::impact::rationing::rations) gives
+    /// it; empty: proportional.
+    pub rations: &'a [Ration],
     /// Which fixed point counts in loops.
     pub semantics: Semantics,
 }
@@ -144,12 +144,7 @@ impl Problem {
                     return bad(format!("node {i} has a group with response {:?}", group.response));
                 }
                 for offer in &group.offers {
-                    let (low, high) = offer.band;
-                    if offer.from as usize >= n
-                        || !offer.share.is_finite()
-                        || offer.share < 0.0
-                        || !(0.0 <= low && low < high && high <= 1.0 + 1e-9)
-                    {
+                    if offer.from as usize >= n || !offer.share.is_finite() || offer.share < 0.0 {
                         return bad(format!("node {i} has an offer {offer:?}"));
                     }
                     graph.add_edge((i as u32).into(), offer.from.into(), ());
@@ -209,7 +204,8 @@ impl Problem {
             let mut groups = Vec::new();
             for g in snapshot.groups(node) {
                 let input = snapshot.group_product(g);
-                let flows = &snapshot.arrival_flows()[snapshot.group_arrivals(g)];
+                let arrivals = snapshot.group_arrivals(g);
+                let flows = &snapshot.arrival_flows()[arrivals.clone()];
                 let demand: f64 = flows.iter().map(|&e| snapshot.quantity(e as usize)).sum();
                 let rule = rules
                     .get(&(snapshot.product(node), input))
@@ -231,7 +227,8 @@ impl Problem {
                 }
                 let offers = flows
                     .iter()
-                    .map(|&e| {
+                    .zip(arrivals)
+                    .map(|(&e, arrival)| {
                         let flow = e as usize;
                         let quantity = snapshot.quantity(flow);
                         let most = snapshot.flow_capacity(flow).max(quantity);
@@ -239,7 +236,11 @@ impl Problem {
                             from: place(snapshot.flow_from(flow), &mut order),
                             share: if reading.headroom { most } else { quantity } / demand,
                             flow: e,
-                            band: reading.band.map_or((0.0, 1.0), |band| band(flow)),
+                            ration: reading
+                                .rations
+                                .get(arrival)
+                                .copied()
+                                .unwrap_or(Ration::PROPORTIONAL),
                         }
                     })
                     .collect();
@@ -319,7 +320,7 @@ impl Problem {
                             if lost(self.units_of_flow(offer.flow)) {
                                 0.0
                             } else {
-                                delivered(offer.band, level[offer.from as usize])
+                                delivered(offer.ration, level[offer.from as usize])
                             }
                         })
                     };
@@ -425,8 +426,8 @@ impl Problem {
 }
 
 /// Share of an offer that arrives if its supplier runs at a level.
-pub(super) fn delivered(band: (f64, f64), level: f64) -> f64 {
-    ((level - band.0) / (band.1 - band.0)).clamp(0.0, 1.0)
+pub(super) fn delivered(ration: Ration, level: f64) -> f64 {
+    1.0 - ration.loss(1.0 - level)
 }
 
 impl LossOracle for Problem {
@@ -447,7 +448,7 @@ impl LossOracle for Problem {
                 !matches!(group.response, Response::Threshold(_))
                     && group.stock == 0.0
                     && total <= 1.0 + LOSS_TOLERANCE
-                    && group.offers.iter().all(|o| o.band == (0.0, 1.0))
+                    && group.offers.iter().all(|o| o.ration == Ration::PROPORTIONAL)
             })
     }
 }

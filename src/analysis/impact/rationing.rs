@@ -26,6 +26,11 @@ impl Ration {
     /// Everyone loses what the supplier loses.
     pub const PROPORTIONAL: Self = Self { buffer: 0.0, inverse_width: 1.0, floor: 0.0 };
 
+    /// Nothing is lost until the supplier has lost `buffer`, all when it has lost `buffer + width`.
+    pub fn behind(buffer: f64, width: f64) -> Self {
+        Self { buffer, inverse_width: 1.0 / width, floor: 0.0 }
+    }
+
     /// Loss of the arrival at a supplier's loss.
     #[inline(always)]
     pub fn loss(self, supplier: f64) -> f64 {

@@ -1,0 +1,119 @@
+//! One semantics: the structure that cut sets are computed on loses what the impact engine loses.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use chokepoint::analysis::Progress;
+use chokepoint::analysis::cut_sets::bounded::minimal_cut_sets;
+use chokepoint::analysis::cut_sets::levels::Levels;
+use chokepoint::analysis::cut_sets::problem::{Problem, Reading, Unit};
+use chokepoint::analysis::cut_sets::{AtLeast, Budget, EngineOracle, LossOracle, Order, Semantics};
+use chokepoint::analysis::impact::rationing::rations;
+use chokepoint::analysis::impact::{ImpactModel, TargetNodes};
+use chokepoint::graph::{Snapshot, SnapshotInfo};
+use chokepoint::model::scenario::{ModelOptions, Rationing, RationingRule, Substitution, Target};
+use chokepoint::model::{
+    Figure, FlowRecord, NetworkBuilder, NodeRecord, RequirementRecord, Rule, Selector,
+};
+use proptest::prelude::*;
+
+/// A random snapshot: a few products in tiers, every rule, spare capacity, loops if wanted.
+fn snapshot(mut next: impl FnMut(usize) -> usize, loops: bool) -> Snapshot {
+    let count = 6 + next(7);
+    let mut builder = NetworkBuilder::new();
+    let product = |i: usize| format!("p{}", i / 2);
+    for i in 0..count {
+        let node = NodeRecord {
+            product: Some(product(i)),
+            stage: Some(if i + 1 == count { "target" } else { "other" }.into()),
+            ..NodeRecord::new(format!("n{i:02}"))
+        };
+        builder.add_node(&node, 0).unwrap();
+    }
+    for i in 2..count {
+        for _ in 0..1 + next(4) {
+            let from = if loops && next(4) == 0 { next(count) } else { next(i) };
+            let quantity = 1.0 + next(4) as f64;
+            let mut flow = FlowRecord::new(format!("n{from:02}"), format!("n{i:02}"), quantity);
+            if next(3) == 0 {
+                flow.capacity = Some(quantity * 2.0);
+            }
+            builder.add_flow(&flow, 0);
+        }
+    }
+    let products = count.div_ceil(2);
+    for output in 0..products {
+        for input in 0..products {
+            let mut requirement = RequirementRecord {
+                output: format!("p{output}"),
+                input: format!("p{input}"),
+                ..RequirementRecord::default()
+            };
+            match next(5) {
+                0 => requirement.rule = Rule::Additive,
+                1 => {
+                    requirement.rule = Rule::Threshold;
+                    requirement.min_share = Some([0.3, 0.5, 0.7, 1.0][next(4)]);
+                }
+                2 => requirement.dependence = Some(Figure::bare([0.1, 0.5, 0.9][next(3)])),
+                3 => requirement.rule = Rule::None,
+                _ => continue,
+            }
+            builder.add_requirement(&requirement).unwrap();
+        }
+    }
+    Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn the_loss_of_each_cut_is_the_engines(seed: u64, loops: bool, headroom: bool, priority: bool) {
+        let mut state = seed | 1;
+        let mut next = |n: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 33) as usize) % n
+        };
+        let snapshot = Arc::new(snapshot(&mut next, loops));
+        let mut options = ModelOptions::default();
+        if headroom {
+            options.substitution = Substitution::FlowHeadroom;
+        }
+        if priority {
+            let order = vec![Selector { node: ["n03", "n05", "n06"].into(), allow_empty: true, ..Selector::default() }];
+            let rule = RationingRule::Priority;
+            options.rationing = Some(Rationing { rule, order, ..Rationing::default() });
+        }
+        let model = ImpactModel::new(snapshot.clone(), &options, &[]).unwrap();
+        let select = Selector { stage: ["target"].into(), ..Selector::default() };
+        let target = TargetNodes::resolve(&snapshot, &Target { name: "t".into(), select }, "t").unwrap();
+        let units: Vec<Unit> = (0..7)
+            .map(|_| match next(4) {
+                0 if snapshot.flow_count() > 0 => Unit { nodes: Vec::new(), flows: vec![next(snapshot.flow_count()) as u32] },
+                _ => Unit { nodes: (0..1 + next(2)).map(|_| next(snapshot.node_count()) as u32).collect(), flows: Vec::new() },
+            })
+            .collect();
+        let engine = EngineOracle::new(&model, &target, &units, false);
+        let rations = rations(&snapshot, model.rationing(), model.classes());
+        let reading = Reading { headroom, rations: &rations, semantics: Semantics::Collapse };
+        let problem = Problem::compile(&snapshot, &target.nodes, &units, &reading).unwrap();
+        let sets: Vec<Vec<u32>> = (0..128u32).map(|mask| (0..7).filter(|u| mask >> u & 1 == 1).collect()).collect();
+        for (set, loss) in sets.iter().zip(engine.losses(&sets)) {
+            prop_assert!((loss - engine.loss(set)).abs() < 1e-9, "batch of {:?}", set);
+            prop_assert!((loss - problem.loss(set)).abs() < 1e-9, "{:?}: engine {} structure {}", set, loss, problem.loss(set));
+        }
+        if engine.subadditive() {
+            prop_assert!(problem.subadditive());
+        }
+        // So the families are the same.
+        let (budget, quiet) = (Budget::default(), Progress::silent());
+        for loss in [0.2003, 0.5003, 1.0] {
+            let family = Levels::build(&problem, &budget, &quiet).unwrap().family(loss, &budget, &quiet).unwrap();
+            let complete: Vec<Vec<u32>> = family.list(Order::Size, 0, &budget, &quiet).unwrap().map(|s| s.unwrap()).collect();
+            let bounded = minimal_cut_sets(&AtLeast::new(&engine, loss), 7, &budget, &quiet).unwrap();
+            prop_assert_eq!(complete, bounded.sets);
+        }
+    }
+}
