@@ -8,7 +8,9 @@ use chokepoint::analysis::Progress;
 use chokepoint::analysis::cut_sets::bounded::minimal_cut_sets;
 use chokepoint::analysis::cut_sets::levels::Levels;
 use chokepoint::analysis::cut_sets::problem::{Problem, Reading, Unit};
-use chokepoint::analysis::cut_sets::{AtLeast, Budget, EngineOracle, LossOracle, Order, Semantics};
+use chokepoint::analysis::cut_sets::{
+    AtLeast, Budget, EngineOracle, LossOracle, Order, SetError, Status,
+};
 use chokepoint::analysis::impact::rationing::rations;
 use chokepoint::analysis::impact::{ImpactModel, TargetNodes};
 use chokepoint::graph::{Snapshot, SnapshotInfo};
@@ -84,7 +86,7 @@ proptest! {
         if priority {
             let order = vec![Selector { node: ["n03", "n05", "n06"].into(), allow_empty: true, ..Selector::default() }];
             let rule = RationingRule::Priority;
-            options.rationing = Some(Rationing { rule, order, ..Rationing::default() });
+            options.rationing = Some(Rationing { rule, order, divert: Some(false), ..Rationing::default() });
         }
         let model = ImpactModel::new(snapshot.clone(), &options, &[]).unwrap();
         let select = Selector { stage: ["target"].into(), ..Selector::default() };
@@ -97,7 +99,8 @@ proptest! {
             .collect();
         let engine = EngineOracle::new(&model, &target, &units, false);
         let rations = rations(&snapshot, model.rationing(), model.classes());
-        let reading = Reading { headroom, rations: &rations, semantics: Semantics::Collapse };
+        // Diverting aside, everything drawn here is covered.
+        let reading = Reading::of(&model, &rations, false).unwrap();
         let problem = Problem::compile(&snapshot, &target.nodes, &units, &reading).unwrap();
         let sets: Vec<Vec<u32>> = (0..128u32).map(|mask| (0..7).filter(|u| mask >> u & 1 == 1).collect()).collect();
         for (set, loss) in sets.iter().zip(engine.losses(&sets)) {
@@ -115,5 +118,80 @@ proptest! {
             let bounded = minimal_cut_sets(&AtLeast::new(&engine, loss), 7, &budget, &quiet).unwrap();
             prop_assert_eq!(complete, bounded.sets);
         }
+    }
+}
+
+/// The question the program exists for: which few country stages cost an industry a fifth or half
+/// of its output.
+#[test]
+fn country_stages_that_stop_an_industry_of_the_bundled_graph() {
+    use chokepoint::analysis::cut_sets::worst_case::worst_case;
+    use chokepoint::dataset;
+
+    let (network, settings) = dataset::synthesis::critical_minerals(dataset::tables()).unwrap();
+    let info = SnapshotInfo { settings, ..SnapshotInfo::default() };
+    let snapshot = Arc::new(Snapshot::build(network, info, dataset::countries()));
+    let mut members: std::collections::BTreeMap<(String, String), Unit> = Default::default();
+    for node in snapshot.nodes() {
+        let (country, stage) = (snapshot.country(node), snapshot.stage(node));
+        if country.is_some() && ["mine", "refine", "component"].contains(&snapshot.name(stage)) {
+            let key = (snapshot.name(country).to_owned(), snapshot.name(stage).to_owned());
+            members.entry(key).or_default().nodes.push(node);
+        }
+    }
+    let names: Vec<String> = members.keys().map(|(c, s)| format!("{c} {s}")).collect();
+    let units: Vec<Unit> = members.into_values().collect();
+    let model = ImpactModel::new(snapshot.clone(), &ModelOptions::default(), &[]).unwrap();
+    let (budget, quiet) = (Budget::default(), Progress::silent());
+    // Small enough for a debug build.
+    const SIZE: usize = 1;
+    for product in ["semiconductors", "electric_vehicles", "defence"] {
+        let select = Selector {
+            product: [product].into(),
+            stage: ["industry"].into(),
+            ..Selector::default()
+        };
+        let target =
+            TargetNodes::resolve(&snapshot, &Target { name: product.into(), select }, "t").unwrap();
+        let engine = EngineOracle::new(&model, &target, &units, false);
+        // Supply is diverted to critical uses here, which the structure cannot say.
+        assert!(matches!(Reading::of(&model, &[], false), Err(SetError::NotCovered(_))));
+        for loss in [0.5] {
+            let start = std::time::Instant::now();
+            let found =
+                minimal_cut_sets(&AtLeast::new(&engine, loss), SIZE, &budget, &quiet).unwrap();
+            let first = found
+                .sets
+                .first()
+                .map(|set| set.iter().map(|&u| names[u as usize].as_str()).collect::<Vec<_>>());
+            eprintln!(
+                "{product} {loss}: {} sets of {} units, {} calls, {:?} in {:?}; first {first:?}",
+                found.sets.len(),
+                units.len(),
+                found.calls,
+                found.status,
+                start.elapsed()
+            );
+            assert_eq!(found.status, Status::CompleteToSize { size: SIZE });
+            for set in found.sets.iter().take(50) {
+                assert!(engine.loss(set) >= loss - 1e-9);
+                for unit in set {
+                    let rest: Vec<u32> = set.iter().copied().filter(|u| u != unit).collect();
+                    assert!(engine.loss(&rest) < loss);
+                }
+            }
+        }
+        let start = std::time::Instant::now();
+        let worst = worst_case(&engine, None, 1.0, &budget, &quiet).unwrap();
+        eprintln!(
+            "{product}: worst one {:?} lose {:.4}, {:?}, {} calls in {:?}",
+            worst.units,
+            worst.loss,
+            worst.status,
+            worst.calls,
+            start.elapsed()
+        );
+        assert_eq!(worst.status, Status::Exact);
+        assert!((engine.loss(&worst.units) - worst.loss).abs() < 1e-9);
     }
 }

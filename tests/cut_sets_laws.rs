@@ -475,7 +475,7 @@ impl LossOracle for Endless {
 
 #[test]
 fn a_million_units_are_budgeted_with_an_estimate() {
-    let (budget, quiet) = (Budget::default(), quiet());
+    let (budget, quiet) = (Budget { oracle_calls: 200, ..Budget::default() }, quiet());
     let test = AtLeast::new(&Endless, 0.5);
     let bounded = minimal_cut_sets(&test, 6, &budget, &quiet).unwrap();
     match &bounded.status {

@@ -25,6 +25,7 @@ pub mod cheapest;
 pub mod dag;
 pub mod diagram;
 pub mod engine;
+mod evaluate;
 pub mod family;
 pub mod hitting_set;
 pub mod importance;

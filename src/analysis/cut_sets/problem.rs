@@ -14,15 +14,15 @@
 use rustc_hash::FxHashMap;
 
 use super::dag::{FailureGraph, Gate};
+use super::evaluate::Plan;
 use super::oracle::LossOracle;
 use super::{LOSS_TOLERANCE, Semantics, SetError, check_threshold};
+use crate::analysis::impact::ImpactModel;
 use crate::analysis::impact::rationing::Ration;
 use crate::graph::Snapshot;
 use crate::model::Rule;
 use crate::model::Symbol;
-
-/// Most sweeps inside a loop before the levels are taken as they are.
-const MAX_SWEEPS: usize = 100_000;
+use crate::model::scenario::{Direction, Substitution};
 
 /// How the supply of one group acts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +79,38 @@ pub struct Reading<'a> {
     pub semantics: Semantics,
 }
 
+impl<'a> Reading<'a> {
+    /// The reading under which the structure loses what the engine loses (`collapse`). `rations`
+    /// as [`rations`](crate::analysis::impact::rationing::rations) gives them for the model;
+    /// `responses`: whether the model was made with any.
+    ///
+    /// # Errors
+    /// [`SetError::NotCovered`] where the engine moves supply between consumers or markets, which
+    /// no row of the structure can say; the methods on [`EngineOracle`](super::EngineOracle) work.
+    pub fn of(
+        model: &ImpactModel,
+        rations: &'a [Ration],
+        responses: bool,
+    ) -> Result<Self, SetError> {
+        let substitution = model.options().substitution;
+        let refused = |what: &str| Err(SetError::NotCovered(what.into()));
+        if responses {
+            return refused("the scenario has responses");
+        }
+        if !matches!(substitution, Substitution::None | Substitution::FlowHeadroom) {
+            return refused("the substitution draws on whole markets");
+        }
+        if model.rationing().diverts() && model.classes().named.contains(&true) {
+            return refused("priority rationing diverts supply from other consumers");
+        }
+        if model.options().direction != Direction::Downstream {
+            return refused("losses travel upstream too");
+        }
+        let headroom = substitution == Substitution::FlowHeadroom;
+        Ok(Self { headroom, rations, semantics: Semantics::Collapse })
+    }
+}
+
 /// Everything that can matter to one target.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -92,6 +124,7 @@ pub struct Problem {
     /// Strongly connected components, suppliers first.
     components: Vec<Vec<u32>>,
     looped: Vec<bool>,
+    plan: Plan,
 }
 
 impl Problem {
@@ -159,7 +192,7 @@ impl Problem {
                 nodes
             })
             .collect();
-        let looped = components
+        let looped: Vec<bool> = components
             .iter()
             .map(|c| {
                 c.len() > 1
@@ -167,7 +200,18 @@ impl Problem {
             })
             .collect();
         let targets = targets.into_iter().map(|(node, weight)| (node, weight / total)).collect();
-        Ok(Self { nodes, units, targets, semantics, node_units, flow_units, components, looped })
+        let plan = Plan::new(&nodes, &components, &looped);
+        Ok(Self {
+            nodes,
+            units,
+            targets,
+            semantics,
+            node_units,
+            flow_units,
+            components,
+            looped,
+            plan,
+        })
     }
 
     /// Reads what can matter to the targets (nodes with weights) off a snapshot: their ancestors
@@ -278,6 +322,10 @@ impl Problem {
         Self { semantics, ..self.clone() }
     }
 
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     pub(super) fn semantics(&self) -> Semantics {
         self.semantics
     }
@@ -302,54 +350,6 @@ impl Problem {
     /// True if supply runs in a loop somewhere.
     pub fn has_loop(&self) -> bool {
         self.looped.contains(&true)
-    }
-
-    /// Operating level of every node if these units (ascending) are removed.
-    pub fn levels(&self, removed: &[u32]) -> Vec<f64> {
-        let lost = |units: &[u32]| units.iter().any(|u| removed.binary_search(u).is_ok());
-        let start = if self.semantics == Semantics::Collapse { 1.0 } else { 0.0 };
-        let mut level = vec![start; self.nodes.len()];
-        for (component, looped) in self.components() {
-            for _ in 0..MAX_SWEEPS {
-                let mut step = 0.0f64;
-                for &node in component {
-                    let new = if lost(self.units_of_node(node)) {
-                        0.0
-                    } else {
-                        self.operate(node, |offer| {
-                            if lost(self.units_of_flow(offer.flow)) {
-                                0.0
-                            } else {
-                                delivered(offer.ration, level[offer.from as usize])
-                            }
-                        })
-                    };
-                    step = step.max((new - level[node as usize]).abs());
-                    level[node as usize] = new;
-                }
-                if !looped || step <= 1e-14 {
-                    break;
-                }
-            }
-        }
-        level
-    }
-
-    fn operate(&self, node: u32, arrives: impl Fn(&Offer) -> f64) -> f64 {
-        let (mut least, mut lost) = (1.0f64, 0.0);
-        for group in &self.nodes[node as usize] {
-            let sum: f64 = group.offers.iter().map(|offer| offer.share * arrives(offer)).sum();
-            let supply = (group.stock + sum).min(1.0);
-            match group.response {
-                Response::Limiting(dependence) => {
-                    least = least.min(1.0 - dependence * (1.0 - supply))
-                }
-                Response::Threshold(share) if supply < share - LOSS_TOLERANCE => least = 0.0,
-                Response::Threshold(_) => {}
-                Response::Additive(weight) => lost += weight * (1.0 - supply),
-            }
-        }
-        least.min(1.0 - lost).max(0.0)
     }
 
     /// The failure graph of "the loss reaches this share", if every node is either up or down.
