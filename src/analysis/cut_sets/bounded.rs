@@ -15,6 +15,9 @@ use crate::analysis::Progress;
 /// Path sets remembered in one search.
 const POOL: usize = 4_096;
 
+/// Sets asked about at once: as many as the impact engine evaluates side by side.
+const BATCH: usize = 8;
+
 /// The minimal cut sets up to a size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bounded {
@@ -199,15 +202,28 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
                 path
             }
         };
-        while let Some(unit) = open.minimum() {
-            open.remove(unit);
-            let set = joined(&start.removed, unit as u32);
-            self.spend()?;
-            if self.test.is_cut(&set) {
-                self.found(set)?;
-            } else if open.count_ones(..) >= 24 {
-                // A path set that this unit misses rules out others unasked.
-                let path = self.grow(&set, &start.safe)?;
+        while !open.is_clear() {
+            let units: Vec<usize> = open.ones().take(BATCH).collect();
+            let sets: Vec<Vec<u32>> =
+                units.iter().map(|&unit| joined(&start.removed, unit as u32)).collect();
+            for _ in &sets {
+                self.spend()?;
+            }
+            let mut missed = None;
+            for (set, is_cut) in sets.iter().zip(self.test.are_cuts(&sets)) {
+                match is_cut {
+                    true => self.found(set.clone())?,
+                    false => missed = missed.or(Some(set)),
+                }
+            }
+            for unit in units {
+                open.remove(unit);
+            }
+            if let Some(set) = missed
+                && open.count_ones(..) >= 24
+            {
+                // A path set that this set misses rules out others unasked.
+                let path = self.grow(set, &start.safe)?;
                 open.intersect_with(&path);
             }
         }

@@ -41,6 +41,11 @@ pub trait CutTest: Sync {
         None
     }
 
+    /// As [`CutTest::is_cut`] for several sets, in their order.
+    fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
+        sets.iter().map(|set| self.is_cut(set)).collect()
+    }
+
     /// As [`CutTest::is_cut`], and whether `extra` more units can still make it one.
     fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
         let _ = extra;
@@ -87,6 +92,11 @@ impl<O: LossOracle + ?Sized> CutTest for AtLeast<'_, O> {
 
     fn is_cut(&self, removed: &[u32]) -> bool {
         self.oracle.loss(removed) >= self.loss - LOSS_TOLERANCE
+    }
+
+    fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
+        let losses = self.oracle.losses(sets);
+        losses.into_iter().map(|loss| loss >= self.loss - LOSS_TOLERANCE).collect()
     }
 
     fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
