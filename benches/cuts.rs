@@ -5,6 +5,8 @@
 //! check value. Prints CPU seconds and the ratio peer / ours. Peers that would
 //! take minutes are run on S only.
 
+#![allow(clippy::print_stdout)]
+
 mod common;
 
 use std::time::{Duration, Instant};

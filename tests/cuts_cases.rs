@@ -1,6 +1,8 @@
 //! Choke points and cuts on the worked digraphs, and on random ones with NetworkX and igraph
 //! values. Any file of the form described in tests/cases/cutsets can be added there.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
