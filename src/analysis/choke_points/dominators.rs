@@ -142,10 +142,8 @@ impl DominatorTree {
     /// reached. Added in one fixed order.
     pub fn subtree_sums(&self, value: impl Fn(u32) -> f64) -> Vec<f64> {
         let count = self.order.len();
-        let mut sum = vec![0.0; count];
-        for i in 1..count {
-            sum[i] = value(self.order[i]);
-        }
+        let own = self.order[1..].iter().map(|&v| value(v));
+        let mut sum: Vec<f64> = std::iter::once(0.0).chain(own).collect();
         for i in (1..count).rev() {
             sum[self.idom[i] as usize] += sum[i];
         }
@@ -155,10 +153,8 @@ impl DominatorTree {
     /// How many nodes that `counted` accepts are in each node's subtree, itself included.
     pub fn subtree_counts(&self, counted: impl Fn(u32) -> bool) -> Vec<u32> {
         let count = self.order.len();
-        let mut sum = vec![0u32; count];
-        for i in 1..count {
-            sum[i] = u32::from(counted(self.order[i]));
-        }
+        let own = self.order[1..].iter().map(|&v| u32::from(counted(v)));
+        let mut sum: Vec<u32> = std::iter::once(0).chain(own).collect();
         for i in (1..count).rev() {
             sum[self.idom[i] as usize] += sum[i];
         }
