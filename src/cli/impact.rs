@@ -5,7 +5,7 @@ use chokepoint::model::scenario::ScenarioBody;
 use chokepoint::service::reference::BUNDLED_GRAPH;
 use clap::Args;
 
-use super::{Common, Failure, log, open, table};
+use super::{Common, Failure, open, table, telemetry};
 
 /// The question that is asked if none is named.
 const FLAGSHIP: &str = "china-refining-stops";
@@ -29,7 +29,7 @@ pub struct ImpactArgs {
 /// Answers a scenario. The first run imports the bundled graph into an empty store.
 pub fn impact(args: &ImpactArgs) -> Result<(), Failure> {
     let config = args.common.settings(Vec::new())?;
-    log(&config, true);
+    let _telemetry = telemetry::start(&config, true)?;
     let body = scenario(&args.scenario)?;
     let service = open(&config)?;
     let spinner = indicatif::ProgressBar::new_spinner();

@@ -3,13 +3,12 @@
 use actix_web::dev::Decompress;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, post, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{Params, broken, declared_length, limits, too_large, write_context};
+use super::extract::{Params, declared_length, limits, next_chunk, too_large, write_context};
 use super::once::{claim, remember, replay};
 use super::problem::{Code, Problem};
 use super::reply::written;
@@ -110,8 +109,7 @@ pub async fn import_graph(
     let mut payload = Decompress::from_headers(payload, request.headers());
     let mut read = 0u64;
     let mut buffer = BytesMut::with_capacity(FEED);
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(broken)?;
+    while let Some(chunk) = next_chunk(&mut payload).await? {
         read += chunk.len() as u64;
         if read > limit {
             return Err(too_large(limit));

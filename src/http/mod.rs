@@ -3,6 +3,7 @@
 //! Only this module knows status codes, headers and media types. A handler is a doc comment (the
 //! summary in the OpenAPI document), an annotation and a few lines that call the service.
 
+pub mod admin;
 pub mod changes;
 pub mod csv;
 pub mod edge;
@@ -12,10 +13,12 @@ pub mod exports;
 pub mod extract;
 pub mod flows;
 pub mod graphs;
+pub mod guard;
 pub mod impacts;
 mod imports;
 pub mod jobs;
 pub mod lists;
+pub mod metrics;
 pub mod nodes;
 pub mod once;
 pub mod openapi;

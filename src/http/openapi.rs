@@ -52,6 +52,15 @@ pub fn document() -> Document {
 /// that are absent rather than null.
 pub fn document_json() -> Value {
     let mut document = serde_json::to_value(document()).unwrap_or_default();
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {"type": "http", "scheme": "bearer",
+            "description": "An API key (`cpk_…`) or a token of the configured issuer. Needed only \
+                where access control is on."},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key",
+            "description": "An API key, for clients that cannot set Authorization."}
+    });
+    // The empty requirement: a server without access control takes requests as they are.
+    document["security"] = json!([{}, {"bearer": []}, {"api_key": []}]);
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for operation in paths
         .into_iter()

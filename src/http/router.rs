@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations, registers,
-    requirements, scenarios,
+    admin, changes, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes,
+    operations, registers, requirements, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -69,5 +69,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(operations::get_readiness)
         .service(operations::get_version)
         .service(operations::list_problems)
-        .service(operations::back_up);
+        .service(operations::back_up)
+        .service(metrics::get_metrics)
+        .service(admin::post_key)
+        .service(admin::list_keys)
+        .service(admin::revoke_key)
+        .service(admin::list_audit);
 }

@@ -170,6 +170,24 @@ impl Service {
         Ok(answer)
     }
 
+    /// Graph that an answer speaks of, if it is known.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn graph_of_answer(&self, id: &str) -> Result<Option<String>, ServiceError> {
+        #[derive(Deserialize)]
+        struct Of {
+            graph: String,
+        }
+        if let Some(bytes) = self.store.get_document(DocumentKind::Answer, id)?
+            && let Ok(of) = serde_json::from_slice::<Of>(&bytes)
+        {
+            return Ok(Some(of.graph));
+        }
+        let kept = self.answers.get(id);
+        Ok(kept.and_then(|a| serde_json::from_slice::<Of>(&a.body).ok()).map(|of| of.graph))
+    }
+
     fn stored_question(&self, id: &str) -> Result<Option<StoredQuestion>, ServiceError> {
         let stored = self.store.get_document(DocumentKind::Answer, id)?;
         Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
