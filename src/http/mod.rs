@@ -32,6 +32,7 @@ pub mod rows;
 pub mod run;
 pub mod scenarios;
 pub mod server;
+pub mod structure;
 
 /// The service as handlers get it.
 pub type App = actix_web::web::Data<crate::service::Service>;

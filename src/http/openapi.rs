@@ -25,6 +25,8 @@ use super::router::routes;
             Start here: the examples answer real questions with no typing."),
         (name = "Explain", description = "Why an answer is what it is: paths, figures, time line, reports.\n\
             Every answer links to these."),
+        (name = "Structure", description = "Centrality, choke points, cuts, paths, components: what a graph is by its links.\n\
+            Answers say that they are structural; losses under the production rules stand beside choke points."),
         (name = "Explore", description = "Nodes, flows, requirements, registers and search.\n\
             What the graph holds, and from which sources."),
         (name = "Scenarios", description = "Presets and stored scenarios.\n\

@@ -3,8 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, changes, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes,
-    operations, registers, requirements, scenarios,
+    admin, changes, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes, operations, registers, requirements, scenarios, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -19,6 +18,23 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)
         .service(impacts::get_knock_outs)
+        // Structure
+        .service(structure::centrality::post_centrality)
+        .service(structure::choke_points::post_choke_points)
+        .service(structure::cuts::post_cuts)
+        .service(structure::cuts::post_separators)
+        .service(structure::cuts::post_cut_tree)
+        .service(structure::reachability::post_reachability)
+        .service(structure::paths::get_paths)
+        .service(structure::paths::post_paths)
+        .service(structure::chains::post_longest_chain)
+        .service(structure::chains::post_tiers)
+        .service(structure::components::post_components)
+        .service(structure::components::post_communities)
+        .service(structure::cycles::post_cycles)
+        .service(structure::similar::get_similar)
+        .service(structure::attack::post_attack_curve)
+        .service(structure::get_structure)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)

@@ -22,6 +22,7 @@ pub mod reference;
 pub mod rows;
 pub mod scenarios;
 pub mod search;
+pub mod structure;
 pub mod time;
 pub mod writer;
 
@@ -92,6 +93,8 @@ pub struct Service {
     pub reference: Arc<Reference>,
     /// Models ready to evaluate scenarios.
     pub models: impacts::ModelCache,
+    /// Views ready for structural analyses.
+    pub views: structure::views::ViewCache,
     /// The store below.
     pub store: Arc<Store>,
     writer: Writer,
@@ -125,6 +128,7 @@ impl Service {
             idempotency: Idempotency::new(store.clone()),
             reference,
             models: impacts::ModelCache::default(),
+            views: structure::views::ViewCache::default(),
             store,
             writer,
             ready: AtomicBool::new(false),
