@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations, registers,
-    requirements, scenarios,
+    changes, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations,
+    protection, registers, requirements, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -19,6 +19,20 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)
         .service(impacts::get_knock_outs)
+        // Cut sets
+        .service(cut_sets::post_cut_sets)
+        .service(cut_sets::stream_cut_sets)
+        .service(cut_sets::get_cut_sets)
+        .service(cut_sets::get_cut_set)
+        .service(cut_sets::get_cut_set_impact)
+        .service(cut_sets::get_cut_set_tree)
+        .service(cut_sets::get_fault_tree)
+        .service(cut_sets::post_worst_case)
+        .service(cut_sets::get_worst_case)
+        .service(cut_sets::post_cheapest_cut)
+        .service(cut_sets::get_cheapest_cut)
+        .service(protection::post_protection)
+        .service(protection::get_protection)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)

@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod catalogue;
+pub mod cut_sets;
 pub mod diff;
 pub mod error;
 pub mod explore;
@@ -76,6 +77,8 @@ pub struct Service {
     pub reference: Arc<Reference>,
     /// Models ready to evaluate scenarios.
     pub models: impacts::ModelCache,
+    /// Families of cut sets ready for further pages.
+    pub cut_sets: cut_sets::CutSetCache,
     /// The store below.
     pub store: Arc<Store>,
     writer: Writer,
@@ -105,6 +108,7 @@ impl Service {
             idempotency: Idempotency::new(store.clone()),
             reference,
             models: impacts::ModelCache::default(),
+            cut_sets: cut_sets::CutSetCache::default(),
             store,
             writer,
             ready: AtomicBool::new(false),
