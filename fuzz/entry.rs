@@ -8,7 +8,8 @@ use chokepoint::model::Network;
 use chokepoint::service::access::tokens::{TokenOptions, Tokens};
 
 fn read(format: Format, data: &[u8]) -> Option<Network> {
-    let mut importer = Importer::new(format, ImportOptions::new(chokepoint::dataset::countries())).ok()?;
+    let mut importer =
+        Importer::new(format, ImportOptions::new(chokepoint::dataset::countries())).ok()?;
     // Two chunks: a border in the middle must not matter.
     let (a, b) = data.split_at(data.len() / 2);
     importer.feed(a).ok()?;
@@ -48,10 +49,8 @@ pub fn run(name: &str, data: &[u8]) {
         }
         "mef" => {
             if let Ok(tree) = chokepoint::dataset::mef::read(&text(), None) {
-                let again = chokepoint::dataset::mef::read(
-                    &chokepoint::dataset::mef::write(&tree),
-                    None,
-                );
+                let again =
+                    chokepoint::dataset::mef::read(&chokepoint::dataset::mef::write(&tree), None);
                 assert!(again.is_ok(), "what is written cannot be read");
             }
         }
@@ -66,7 +65,15 @@ pub fn run(name: &str, data: &[u8]) {
 
 /// Every parser.
 pub const PARSERS: [&str; 10] = [
-    "ndjson", "csv", "graphml", "node_link", "zip", "filter", "selector", "scenario", "mef",
+    "ndjson",
+    "csv",
+    "graphml",
+    "node_link",
+    "zip",
+    "filter",
+    "selector",
+    "scenario",
+    "mef",
     "token",
 ];
 

@@ -65,15 +65,16 @@ pub struct ImportQuery {
 /// Imports a file into a graph, as one new version.
 ///
 /// The format is told by `Content-Type`: `application/x-ndjson` (one record a line), `text/csv`
-/// (one table), `application/zip` (a zip of tables), `application/graphml+xml`, or
-/// `application/json` (node-link). Every bad row is reported with line, column and problem.
+/// (one table), `application/zip` (a zip of tables), `application/graphml+xml`, `application/json`
+/// (node-link), or `application/xml` (GraphML, or a fault tree in the Open-PSA format, whose gates
+/// become nodes with threshold rules; `target` is its top). Every bad row is reported with line, column and problem.
 #[utoipa::path(tag = "Data",
     params(("g" = String, Path, description = "Name of the graph", example = "what-if"),
            ImportQuery),
     request_body(content(
         (String = "application/x-ndjson", example = json!("{\"type\":\"node\",\"id\":\"tin.mine.PER\"}\n")),
         (String = "text/csv"), (Vec<u8> = "application/zip"),
-        (String = "application/graphml+xml"), (Object = "application/json"))),
+        (String = "application/graphml+xml"), (String = "application/xml"), (Object = "application/json"))),
     responses((status = 200, description = "Counts, and every bad row", body = Imported),
               (status = 422, description = "Bad rows; nothing was written. `report` lists them.", body = Problem)))]
 #[post("/v1/graphs/{g}/imports")]

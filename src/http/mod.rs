@@ -6,6 +6,7 @@
 pub mod admin;
 pub mod changes;
 pub mod csv;
+pub mod cut_sets;
 pub mod edge;
 pub mod explore;
 pub mod exports;
@@ -24,6 +25,7 @@ pub mod once;
 pub mod openapi;
 pub mod operations;
 pub mod problem;
+pub mod protection;
 pub mod registers;
 pub mod reply;
 pub mod requirements;

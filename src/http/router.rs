@@ -3,7 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, changes, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes, operations, registers, requirements, scenarios, structure,
+    admin, changes, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs, metrics,
+    nodes, operations, protection, registers, requirements, scenarios, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -35,6 +36,20 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(structure::similar::get_similar)
         .service(structure::attack::post_attack_curve)
         .service(structure::get_structure)
+        // Cut sets
+        .service(cut_sets::post_cut_sets)
+        .service(cut_sets::stream_cut_sets)
+        .service(cut_sets::get_cut_sets)
+        .service(cut_sets::get_cut_set)
+        .service(cut_sets::get_cut_set_impact)
+        .service(cut_sets::get_cut_set_tree)
+        .service(cut_sets::get_fault_tree)
+        .service(cut_sets::post_worst_case)
+        .service(cut_sets::get_worst_case)
+        .service(cut_sets::post_cheapest_cut)
+        .service(cut_sets::get_cheapest_cut)
+        .service(protection::post_protection)
+        .service(protection::get_protection)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)

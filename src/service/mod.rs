@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answers;
 pub mod catalogue;
+pub mod cut_sets;
 pub mod diff;
 pub mod error;
 pub mod explore;
@@ -95,6 +96,8 @@ pub struct Service {
     pub models: impacts::ModelCache,
     /// Views ready for structural analyses.
     pub views: structure::views::ViewCache,
+    /// Families of cut sets ready for further pages.
+    pub cut_sets: cut_sets::CutSetCache,
     /// The store below.
     pub store: Arc<Store>,
     writer: Writer,
@@ -129,6 +132,7 @@ impl Service {
             reference,
             models: impacts::ModelCache::default(),
             views: structure::views::ViewCache::default(),
+            cut_sets: cut_sets::CutSetCache::default(),
             store,
             writer,
             ready: AtomicBool::new(false),
