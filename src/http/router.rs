@@ -4,7 +4,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     admin, changes, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes,
-    operations, registers, requirements, scenarios,
+    operations, overview, registers, reports, requirements, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -19,6 +19,15 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)
         .service(impacts::get_knock_outs)
+        // Pictures, pages and tables of an answer
+        .service(reports::get_sankey)
+        .service(reports::get_ranking)
+        .service(reports::get_timeline_picture)
+        .service(reports::get_tornado)
+        .service(reports::get_world)
+        .service(reports::get_brief)
+        .service(reports::get_workbook)
+        .service(reports::get_table)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)
@@ -46,6 +55,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(explore::get_upstream)
         .service(explore::get_downstream)
         .service(explore::search_graph)
+        .service(overview::get_overview)
         // Scenarios and registers
         .service(scenarios::list_scenarios)
         .service(scenarios::post_scenario)

@@ -41,7 +41,11 @@ fn head(out: &mut String, answer: &Answer, id: &str) {
     let _ = writeln!(
         out,
         "<p class=\"soft\">{} version {} · {} nodes and {} flows hit · <a href=\"/explore?impact={}\">open in the explorer</a></p>",
-        escape(&answer.graph), answer.version, answer.removed.nodes, answer.removed.flows, escape(id)
+        escape(&answer.graph),
+        answer.version,
+        answer.removed.nodes,
+        answer.removed.flows,
+        escape(id)
     );
 }
 
@@ -49,11 +53,17 @@ fn card(out: &mut String, target: &Target) {
     let range = match target.loss.range() {
         Some((low, high)) => format!("range {} – {}", percent(low), percent(high)),
         None => match target.bracket {
-            Some(b) => format!("{} to {}, by who is served first", percent(b.critical_first.min(b.proportional)), percent(b.proportional.max(b.critical_first))),
+            Some(b) => format!(
+                "{} to {}, by who is served first",
+                percent(b.critical_first.min(b.proportional)),
+                percent(b.proportional.max(b.critical_first))
+            ),
             None => "no range was computed".into(),
         },
     };
-    let first = target.first_shortage_day.map_or(String::new(), |d| format!("<span>short from day {d:.0}</span>"));
+    let first = target
+        .first_shortage_day
+        .map_or(String::new(), |d| format!("<span>short from day {d:.0}</span>"));
     let _ = writeln!(
         out,
         "<div class=\"card\"><span>{}</span><b>−{}</b><span>{}</span>{first}</div>",
@@ -70,8 +80,13 @@ fn targets(out: &mut String, answer: &Answer) {
     }
     out.push_str("</div>\n<h2>The numbers</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\" class=\"number\">Loss</th><th scope=\"col\" class=\"number\">Range</th><th scope=\"col\" class=\"number\">Critical first – alike</th><th scope=\"col\">What binds</th><th scope=\"col\" class=\"number\">First shortage</th><th scope=\"col\">Share of what</th></tr></thead>\n<tbody>\n");
     for row in &answer.results {
-        let range = row.loss.range().map_or("–".into(), |(l, h)| format!("{} – {}", percent(l), percent(h)));
-        let bracket = row.bracket.map_or("–".into(), |b| format!("{} – {}", percent(b.critical_first), percent(b.proportional)));
+        let range = row
+            .loss
+            .range()
+            .map_or("–".into(), |(l, h)| format!("{} – {}", percent(l), percent(h)));
+        let bracket = row.bracket.map_or("–".into(), |b| {
+            format!("{} – {}", percent(b.critical_first), percent(b.proportional))
+        });
         let binding: Vec<String> = row
             .binding
             .iter()
@@ -125,10 +140,22 @@ fn why(out: &mut String, answer: &Answer) {
         if explained.chains.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "<h3>{}: {}</h3>\n<ul>", name(&target.target), with_range(target.loss.value, target.loss.range()));
+        let _ = writeln!(
+            out,
+            "<h3>{}: {}</h3>\n<ul>",
+            name(&target.target),
+            with_range(target.loss.value, target.loss.range())
+        );
         for chain in explained.chains.iter().take(5) {
-            let path: Vec<String> = chain.path.iter().map(|s| escape(&clip(&step(s), NAME))).collect();
-            let _ = writeln!(out, "<li>{}: {} of the output, {} of the loss</li>", path.join(" → "), percent(chain.amount), percent(chain.share));
+            let path: Vec<String> =
+                chain.path.iter().map(|s| escape(&clip(&step(s), NAME))).collect();
+            let _ = writeln!(
+                out,
+                "<li>{}: {} of the output, {} of the loss</li>",
+                path.join(" → "),
+                percent(chain.amount),
+                percent(chain.share)
+            );
         }
         let listed: f64 = explained.chains.iter().take(5).map(|c| c.amount).sum();
         let rest = explained.loss - listed;
@@ -137,7 +164,11 @@ fn why(out: &mut String, answer: &Answer) {
         }
         out.push_str("</ul>\n");
         if explained.joint > 0.005 {
-            let _ = writeln!(out, "<p class=\"soft\">If only what binds were made whole, {} would still be lost: other inputs are short too.</p>", percent(explained.joint));
+            let _ = writeln!(
+                out,
+                "<p class=\"soft\">If only what binds were made whole, {} would still be lost: other inputs are short too.</p>",
+                percent(explained.joint)
+            );
         }
     }
 }
@@ -155,7 +186,13 @@ fn help(out: &mut String, answer: &Answer, id: &str) {
         for binding in target.binding.iter().take(2) {
             if !seen.contains(&&binding.supplier_product) {
                 seen.push(&binding.supplier_product);
-                let _ = writeln!(out, "<li>{}: {} of what {} loses</li>", name(&binding.supplier_product), percent(binding.share), name(&target.target));
+                let _ = writeln!(
+                    out,
+                    "<li>{}: {} of what {} loses</li>",
+                    name(&binding.supplier_product),
+                    percent(binding.share),
+                    name(&target.target)
+                );
             }
         }
     }
@@ -167,19 +204,29 @@ fn sources(out: &mut String, answer: &Answer) {
     let _ = writeln!(
         out,
         "<h2>Sources</h2>\n<p>Of the figures on the way, weighted by the loss that they carry: {} measured, {} recalled without a second check, {} estimates.</p>",
-        percent(q.measured), percent(q.recalled), percent(q.estimate)
+        percent(q.measured),
+        percent(q.recalled),
+        percent(q.estimate)
     );
     // A bar without inline style, which the page's policy forbids: rectangles.
     let mut at = 0.0;
     out.push_str("<svg class=\"picture shares\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">");
     for (share, class) in [(q.measured, "l0"), (q.recalled, "l6"), (q.estimate, "loss3")] {
         let width = (share * 100.0).clamp(0.0, 100.0);
-        let _ = write!(out, "<rect x=\"{at:.2}\" width=\"{width:.2}\" height=\"4\" class=\"{class}\"/>");
+        let _ = write!(
+            out,
+            "<rect x=\"{at:.2}\" width=\"{width:.2}\" height=\"4\" class=\"{class}\"/>"
+        );
         at += width;
     }
     out.push_str("</svg>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Share of the answer</th></tr></thead>\n<tbody>\n");
     for source in &answer.sources {
-        let _ = writeln!(out, "<tr><td>{}</td><td class=\"number\">{}</td></tr>", escape(&clip(&source.source, 400)), percent(source.share));
+        let _ = writeln!(
+            out,
+            "<tr><td>{}</td><td class=\"number\">{}</td></tr>",
+            escape(&clip(&source.source, 400)),
+            percent(source.share)
+        );
     }
     out.push_str("</tbody></table></div>\n");
 }
@@ -187,9 +234,16 @@ fn sources(out: &mut String, answer: &Answer) {
 fn caveats(out: &mut String, answer: &Answer) {
     out.push_str("<h2>Read this with it</h2>\n<ul>\n<li>A loss is a share of the target's own yearly output, as the last column of the table says; it is not a share of an economy.</li>\n<li>Trade records name the last shipper, not the origin: what passes through a third country counts for that country.</li>\n");
     let q = &answer.quality;
-    let _ = writeln!(out, "<li>{} of the answer rests on estimates and {} on recalled figures. Check those first that carry most.</li>", percent(q.estimate), percent(q.recalled));
+    let _ = writeln!(
+        out,
+        "<li>{} of the answer rests on estimates and {} on recalled figures. Check those first that carry most.</li>",
+        percent(q.estimate),
+        percent(q.recalled)
+    );
     if answer.results.iter().all(|r| r.loss.range().is_none()) {
-        out.push_str("<li>No range was computed for this answer: the numbers are central values.</li>\n");
+        out.push_str(
+            "<li>No range was computed for this answer: the numbers are central values.</li>\n",
+        );
     }
     if answer.results.iter().any(|r| r.bracket.is_some()) {
         out.push_str("<li>Who is served first when supply is short decides much: the table gives the loss with critical uses first and with everyone served alike.</li>\n");
@@ -208,6 +262,8 @@ fn permalink(out: &mut String, answer: &Answer, id: &str) {
          <a href=\"/v1/impacts/{id}/brief.html\">/v1/impacts/{id}/brief.html</a></p>\n\
          <p class=\"soft\">{} version {} · {} · tables: <a href=\"/v1/impacts/{id}/table.xlsx\">Excel</a>, \
          <a href=\"/v1/impacts/{id}/table.csv\">CSV</a> · <a href=\"/v1/impacts/{id}\">JSON</a></p>",
-        escape(&answer.graph), answer.version, escape(&answer.engine)
+        escape(&answer.graph),
+        answer.version,
+        escape(&answer.engine)
     );
 }

@@ -55,7 +55,9 @@ pub fn bar(here: &str) -> String {
             format!("<a href=\"{path}\"{current}>{name}</a>")
         })
         .collect();
-    format!("<header class=\"bar\"><a class=\"brand\" href=\"/explore\">Chokepoint</a><nav aria-label=\"Site\">{links}</nav></header>\n")
+    format!(
+        "<header class=\"bar\"><a class=\"brand\" href=\"/explore\">Chokepoint</a><nav aria-label=\"Site\">{links}</nav></header>\n"
+    )
 }
 
 /// Our own Markdown as HTML; headings get ids, so that sections can be linked.

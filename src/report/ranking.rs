@@ -57,7 +57,12 @@ pub fn ranking(answer: &Answer) -> Result<Picture, ReportError> {
         svg.label((LEFT - 12.0, middle + 4.5), Anchor::End, class, &words(&row.target), 34);
         let loss = row.loss.value;
         let text = with_range(loss, row.loss.range());
-        svg.rect((LEFT, y + 5.0), (x(loss) - LEFT, ROW - 10.0), "bar", Some(&format!("{}: {text}", row.target)));
+        svg.rect(
+            (LEFT, y + 5.0),
+            (x(loss) - LEFT, ROW - 10.0),
+            "bar",
+            Some(&format!("{}: {text}", row.target)),
+        );
         let mut end = x(loss);
         if let Some((low, high)) = row.loss.range() {
             svg.line((x(low), middle), (x(high), middle), "error");

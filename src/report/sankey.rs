@@ -36,7 +36,11 @@ pub fn sankey(answer: &Answer, target: Option<&str>) -> Result<Picture, ReportEr
         });
     }
     let targets = answer.main_targets(target)?;
-    let mut svg = Svg::new(WIDTH, &format!("Where the losses come from: {}", answer.title()), &describe(answer, &targets));
+    let mut svg = Svg::new(
+        WIDTH,
+        &format!("Where the losses come from: {}", answer.title()),
+        &describe(answer, &targets),
+    );
     let mut y = 34.0;
     svg.text((LEFT, 22.0), Anchor::Start, "head", "Where the losses come from");
     svg.text(
@@ -114,7 +118,11 @@ fn block(svg: &mut Svg, target: &Target, explained: Option<&Explanation>, top: f
     } else {
         of
     };
-    let head = format!("{}: {} lost", words(&target.target), super::text::with_range(loss, target.loss.range()));
+    let head = format!(
+        "{}: {} lost",
+        words(&target.target),
+        super::text::with_range(loss, target.loss.range())
+    );
     svg.label((LEFT, top + 12.0), Anchor::Start, "strong", &head, 70);
     svg.text((WIDTH - 24.0, top + 12.0), Anchor::End, "soft", &of);
     let top = top + 34.0;
@@ -148,13 +156,24 @@ fn block(svg: &mut Svg, target: &Target, explained: Option<&Explanation>, top: f
         .collect();
     let left_out = chains.len().saturating_sub(drawn.len());
     if other > loss * 1e-6 {
-        let label = if left_out > 0 { format!("other ({left_out} chains and more)") } else { "other".into() };
+        let label = if left_out > 0 {
+            format!("other ({left_out} chains and more)")
+        } else {
+            "other".into()
+        };
         let index = layout.stop(&label, 1, other);
         layout.stop("", 0, other);
         let end = layout.stops.iter().position(|s| s.distance == 0).unwrap_or(0);
         let bottom = place(&mut layout, top);
         ribbons(svg, &mut layout, &drawn, &routes);
-        ribbon(svg, &mut layout, (index, end), other, "other", &format!("other: {}", percent(other)));
+        ribbon(
+            svg,
+            &mut layout,
+            (index, end),
+            other,
+            "other",
+            &format!("other: {}", percent(other)),
+        );
         return boxes(svg, &layout, target, (top, bottom), enlarged);
     }
     let bottom = place(&mut layout, top);
@@ -204,12 +223,26 @@ fn ribbons(svg: &mut Svg, layout: &mut Layout, drawn: &[&Chain], routes: &[Vec<u
             let [from, to] = [pair[0], pair[1]];
             let offset = departed[from];
             departed[from] += chain.amount;
-            draw(svg, layout, (from, to), (offset, chain.amount), &format!("link l{}", k % 8), &title);
+            draw(
+                svg,
+                layout,
+                (from, to),
+                (offset, chain.amount),
+                &format!("link l{}", k % 8),
+                &title,
+            );
         }
     }
 }
 
-fn ribbon(svg: &mut Svg, layout: &mut Layout, ends: (usize, usize), amount: f64, class: &str, title: &str) {
+fn ribbon(
+    svg: &mut Svg,
+    layout: &mut Layout,
+    ends: (usize, usize),
+    amount: f64,
+    class: &str,
+    title: &str,
+) {
     draw(svg, layout, ends, (0.0, amount), class, title);
 }
 
@@ -249,14 +282,24 @@ fn boxes(
         if stop.distance == 0 {
             svg.rect((stop.left, stop.top), (BOX, height), "node", None);
             let x = stop.left + BOX + 8.0;
-            svg.text((x, stop.top + 12.0), Anchor::Start, "strong", &format!("{} lost", percent(loss)));
+            svg.text(
+                (x, stop.top + 12.0),
+                Anchor::Start,
+                "strong",
+                &format!("{} lost", percent(loss)),
+            );
             if enlarged {
                 svg.text((x, stop.top + 28.0), Anchor::Start, "soft", "drawn larger;");
                 svg.text((x, stop.top + 43.0), Anchor::Start, "soft", "the rest is kept");
                 bottom = bottom.max(stop.top + 46.0);
             } else if loss < 1.0 {
                 let rest = WHOLE * (1.0 - loss);
-                svg.rect((stop.left, stop.top + height), (BOX, rest), "kept", Some("output that is kept"));
+                svg.rect(
+                    (stop.left, stop.top + height),
+                    (BOX, rest),
+                    "kept",
+                    Some("output that is kept"),
+                );
                 let y = (stop.top + height + rest / 2.0 + 5.0).max(stop.top + 28.0);
                 svg.text((x, y), Anchor::Start, "soft", &format!("{} kept", percent(1.0 - loss)));
                 bottom = bottom.max(top + WHOLE).max(y + 4.0);

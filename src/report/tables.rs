@@ -44,7 +44,14 @@ impl From<Option<f64>> for Cell {
 
 /// Names of all tables, in the order of the workbook.
 pub const NAMES: &[&str] = &[
-    "targets", "chains", "origins", "countries", "losses", "timeline", "sensitivity", "sources",
+    "targets",
+    "chains",
+    "origins",
+    "countries",
+    "losses",
+    "timeline",
+    "sensitivity",
+    "sources",
     "about",
 ];
 
@@ -96,8 +103,19 @@ fn targets(answer: &Answer) -> Table {
     Table {
         name: "targets",
         columns: vec![
-            "target", "loss", "low", "high", "direct", "indirect", "critical_first",
-            "proportional", "binding", "first_shortage_day", "zero_reason", "baseline", "unit",
+            "target",
+            "loss",
+            "low",
+            "high",
+            "direct",
+            "indirect",
+            "critical_first",
+            "proportional",
+            "binding",
+            "first_shortage_day",
+            "zero_reason",
+            "baseline",
+            "unit",
         ],
         rows: rows.collect(),
     }
@@ -206,8 +224,7 @@ fn sensitivity(answer: &Answer) -> Table {
 }
 
 fn sources(answer: &Answer) -> Table {
-    let rows =
-        answer.sources.iter().map(|s| vec![s.source.as_str().into(), Cell::Share(s.share)]);
+    let rows = answer.sources.iter().map(|s| vec![s.source.as_str().into(), Cell::Share(s.share)]);
     Table { name: "sources", columns: vec!["source", "share_of_answer"], rows: rows.collect() }
 }
 
@@ -232,7 +249,11 @@ fn about(answer: &Answer) -> Table {
 
 /// Text that a spreadsheet would take for a formula gets a quote in front.
 fn disarmed(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.into() }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text.into()
+    }
 }
 
 /// A table as CSV. Text that looks like a formula is disarmed; unknown is empty.
@@ -272,8 +293,7 @@ fn write_workbook(tables: &[Table], title: &str) -> Result<Vec<u8>, XlsxError> {
     // The time of writing would make every file different.
     let epoch = ExcelDateTime::from_ymd(2000, 1, 1)?;
     let title: String = title.chars().take(255).collect();
-    workbook
-        .set_properties(&DocProperties::new().set_title(title).set_creation_datetime(&epoch));
+    workbook.set_properties(&DocProperties::new().set_title(title).set_creation_datetime(&epoch));
     let head = Format::new().set_bold();
     let share = Format::new().set_num_format("0.0%");
     for table in tables {

@@ -53,7 +53,11 @@ pub fn paths(answer: &Answer) -> Vec<Path> {
             let days = numbers(&row["days"]).or_else(|| shared.clone())?;
             let loss = numbers(&row["loss"])?;
             let length = days.len().min(loss.len());
-            (length > 0).then(|| Path { target, days: days[..length].into(), loss: loss[..length].into() })
+            (length > 0).then(|| Path {
+                target,
+                days: days[..length].into(),
+                loss: loss[..length].into(),
+            })
         })
         .collect()
 }
@@ -87,7 +91,11 @@ pub fn timeline(answer: &Answer, target: Option<&str>) -> Result<Picture, Report
             format!("{} is short {first}, at worst by {}", words(&p.target), percent(p.worst()))
         })
         .collect();
-    let mut svg = Svg::new(WIDTH, &format!("The clock: {}", answer.title()), &format!("{}.", described.join("; ")));
+    let mut svg = Svg::new(
+        WIDTH,
+        &format!("The clock: {}", answer.title()),
+        &format!("{}.", described.join("; ")),
+    );
     svg.text((24.0, 22.0), Anchor::Start, "head", "The clock: loss of output over time");
     let x = |day: f64| LEFT + (WIDTH - LEFT - RIGHT) * (day / end).clamp(0.0, 1.0);
     let y = |loss: f64| TOP + PLOT * (1.0 - loss.clamp(0.0, 1.0));
@@ -105,16 +113,26 @@ pub fn timeline(answer: &Answer, target: Option<&str>) -> Result<Picture, Report
     }
     svg.text((WIDTH - RIGHT, TOP + PLOT + 36.0), Anchor::End, "soft", "days after the shock");
     // Labels at the right end, kept apart.
-    let mut labels: Vec<(f64, usize)> =
-        lines.iter().enumerate().map(|(i, p)| (y(p.loss.last().copied().unwrap_or(0.0)), i)).collect();
+    let mut labels: Vec<(f64, usize)> = lines
+        .iter()
+        .enumerate()
+        .map(|(i, p)| (y(p.loss.last().copied().unwrap_or(0.0)), i))
+        .collect();
     labels.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut above = TOP - 20.0;
     for (at, i) in labels {
         let at = at.max(above + 32.0);
         above = at;
         let path = lines[i];
-        let first = path.first_day(1e-9).map_or("no shortage".into(), |d| format!("short from day {d:.0}"));
-        svg.label((WIDTH - RIGHT + 10.0, at + 2.0), Anchor::Start, &format!("strong small l{}", i % 8), &words(&path.target), 26);
+        let first =
+            path.first_day(1e-9).map_or("no shortage".into(), |d| format!("short from day {d:.0}"));
+        svg.label(
+            (WIDTH - RIGHT + 10.0, at + 2.0),
+            Anchor::Start,
+            &format!("strong small l{}", i % 8),
+            &words(&path.target),
+            26,
+        );
         svg.text((WIDTH - RIGHT + 10.0, at + 16.0), Anchor::Start, "soft", &first);
     }
     for (i, path) in lines.iter().enumerate() {

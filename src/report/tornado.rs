@@ -92,7 +92,12 @@ pub fn tornado(answer: &Answer, target: Option<&str>) -> Result<Picture, ReportE
     let title = format!("What drives the range: {}", answer.title());
     let mut svg = Svg::new(WIDTH, &title, &format!("{}.", described.join("; ")));
     svg.text((24.0, 22.0), Anchor::Start, "head", "What drives the range");
-    svg.text((WIDTH - 24.0, 22.0), Anchor::End, "soft", "loss with the figure at either end of its range");
+    svg.text(
+        (WIDTH - 24.0, 22.0),
+        Anchor::End,
+        "soft",
+        "loss with the figure at either end of its range",
+    );
     let mut y = 44.0;
     for (block, value) in blocks {
         y = draw(&mut svg, block, value, y);
@@ -106,14 +111,19 @@ fn draw(svg: &mut Svg, block: &Drivers, value: f64, top: f64) -> f64 {
     let (low, high) = ends.fold((f64::MAX, f64::MIN), |(l, h), e| (l.min(e), h.max(e)));
     let margin = ((high - low) * 0.15).max(0.01);
     let (low, high) = ((low - margin).max(0.0), (high + margin).min(1.0));
-    let x = |loss: f64| LEFT + (WIDTH - LEFT - RIGHT) * ((loss - low) / (high - low)).clamp(0.0, 1.0);
+    let x =
+        |loss: f64| LEFT + (WIDTH - LEFT - RIGHT) * ((loss - low) / (high - low)).clamp(0.0, 1.0);
     let head = format!("{}: {}", words(&block.target), percent(value));
     svg.label((24.0, top + 14.0), Anchor::Start, "strong", &head, 60);
     let first = top + 26.0;
     svg.line((x(value), first - 4.0), (x(value), first + ROW * rows.len() as f64), "error");
     for (i, row) in rows.iter().enumerate() {
         let y = first + ROW * i as f64;
-        let name = if row.class.is_empty() { row.figure.clone() } else { format!("{} · {}", row.figure, row.class) };
+        let name = if row.class.is_empty() {
+            row.figure.clone()
+        } else {
+            format!("{} · {}", row.figure, row.class)
+        };
         svg.label((LEFT - 12.0, y + 17.0), Anchor::End, "small", &name, 54);
         for (end, class) in [(row.at_low, "l0"), (row.at_high, "l1")] {
             let (from, to) = (x(value.min(end)), x(value.max(end)));
@@ -121,7 +131,12 @@ fn draw(svg: &mut Svg, block: &Drivers, value: f64, top: f64) -> f64 {
             svg.rect((from, y + 5.0), (to - from, ROW - 10.0), class, Some(&title));
         }
         let (left, right) = (row.at_low.min(row.at_high), row.at_low.max(row.at_high));
-        svg.text((x(right.max(value)) + 6.0, y + 17.0), Anchor::Start, "soft", &format!("{} – {}", percent(left), percent(right)));
+        svg.text(
+            (x(right.max(value)) + 6.0, y + 17.0),
+            Anchor::Start,
+            "soft",
+            &format!("{} – {}", percent(left), percent(right)),
+        );
     }
     first + ROW * rows.len() as f64 + 16.0
 }

@@ -75,12 +75,23 @@ pub fn world(answer: &Answer, stages: &[String], rows: &[Row]) -> Picture {
             let x = LEFT + COLUMN * k as f64;
             let Some(cell) = row.stages.get(stage) else { continue };
             let hit = if cell.direct { "; hit by the shock itself" } else { "" };
-            let nodes = if cell.nodes == 1 { "1 node".into() } else { format!("{} nodes", cell.nodes) };
-            let text = format!("{}, {}: {} of {nodes}{hit}", row.name, words(stage), percent(cell.loss));
-            svg.rect((x + 1.0, y + 1.0), (COLUMN - 2.0, ROW - 2.0), loss_class(cell.loss), Some(&text));
+            let nodes =
+                if cell.nodes == 1 { "1 node".into() } else { format!("{} nodes", cell.nodes) };
+            let text =
+                format!("{}, {}: {} of {nodes}{hit}", row.name, words(stage), percent(cell.loss));
+            svg.rect(
+                (x + 1.0, y + 1.0),
+                (COLUMN - 2.0, ROW - 2.0),
+                loss_class(cell.loss),
+                Some(&text),
+            );
             let class = if cell.loss >= 0.5 { "small on-dark" } else { "small on-light" };
             let mark = if cell.direct { "● " } else { "" };
-            let short = if cell.loss <= 1e-12 { "–".into() } else { format!("{mark}{}", percent(cell.loss)) };
+            let short = if cell.loss <= 1e-12 {
+                "–".into()
+            } else {
+                format!("{mark}{}", percent(cell.loss))
+            };
             svg.text((x + COLUMN / 2.0, y + 16.5), Anchor::Middle, class, &short);
         }
     }
@@ -90,6 +101,11 @@ pub fn world(answer: &Answer, stages: &[String], rows: &[Row]) -> Picture {
         svg.text((24.0, y), Anchor::Start, "soft", &more);
         y += 18.0;
     }
-    svg.text((24.0, y), Anchor::Start, "soft", "● hit by the shock itself · – no loss · empty: nothing there");
+    svg.text(
+        (24.0, y),
+        Anchor::Start,
+        "soft",
+        "● hit by the shock itself · – no loss · empty: nothing there",
+    );
     Picture { svg, height: y + 16.0 }
 }
