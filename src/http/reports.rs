@@ -139,7 +139,7 @@ pub async fn get_ranking(
     query: Params<ThemeQuery>,
 ) -> Result<HttpResponse, Problem> {
     let (report, answer) = read(&service, &path, &[]).await?;
-    Ok(picture(answer, report::ranking::ranking(&report)?, query.0.theme))
+    Ok(picture(answer, report::ranking::ranking(&report, false)?, query.0.theme))
 }
 
 /// Draws the loss of each target over time.

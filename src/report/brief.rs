@@ -7,6 +7,8 @@ use super::page::{bar, page};
 use super::text::{clip, escape, percent, quantity, step, with_range, words};
 use super::{ranking, sankey, timeline};
 
+/// Sources listed.
+const SOURCES: usize = 10;
 /// Characters of a name in running text; the whole of it stands in the tables to download.
 const NAME: usize = 160;
 
@@ -79,7 +81,9 @@ fn targets(out: &mut String, answer: &Answer) {
         card(out, target);
     }
     out.push_str("</div>\n<h2>The numbers</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\" class=\"number\">Loss</th><th scope=\"col\" class=\"number\">Range</th><th scope=\"col\" class=\"number\">Critical first – alike</th><th scope=\"col\">What binds</th><th scope=\"col\" class=\"number\">First shortage</th><th scope=\"col\">Share of what</th></tr></thead>\n<tbody>\n");
-    for row in &answer.results {
+    let main: Vec<&Target> = answer.results.iter().filter(|r| !r.is_region()).collect();
+    let main = if main.is_empty() { answer.results.iter().collect() } else { main };
+    for row in &main {
         let range = row
             .loss
             .range()
@@ -105,10 +109,9 @@ fn targets(out: &mut String, answer: &Answer) {
             (None, false) => binding.join("; "),
         };
         let day = row.first_shortage_day.map_or("–".into(), |d| format!("day {d:.0}"));
-        let region = if row.is_region() { " class=\"region\"" } else { "" };
         let _ = writeln!(
             out,
-            "<tr{region}><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{range}</td><td class=\"number\">{bracket}</td><td>{binding}</td><td class=\"number\">{day}</td><td>{} {}</td></tr>",
+            "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{range}</td><td class=\"number\">{bracket}</td><td>{binding}</td><td class=\"number\">{day}</td><td>{} {}</td></tr>",
             name(&row.target),
             percent(row.loss.value),
             quantity(row.baseline.value),
@@ -116,10 +119,47 @@ fn targets(out: &mut String, answer: &Answer) {
         );
     }
     out.push_str("</tbody></table></div>\n");
+    regions(out, answer, &main);
+}
+
+/// Regions as rows, targets as columns.
+fn regions(out: &mut String, answer: &Answer, main: &[&Target]) {
+    let mut regions: Vec<&str> = Vec::new();
+    for row in &answer.results {
+        if let Some((_, region)) = row.target.rsplit_once('/')
+            && !regions.contains(&region)
+        {
+            regions.push(region);
+        }
+    }
+    if regions.is_empty() || main.iter().any(|target| target.is_region()) {
+        return;
+    }
+    out.push_str("<h3>By region</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Region</th>");
+    for target in main {
+        let _ = write!(out, "<th scope=\"col\" class=\"number\">{}</th>", name(&target.target));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for region in regions.iter().take(40) {
+        let _ = write!(out, "<tr><th scope=\"row\">{}</th>", name(region));
+        for target in main {
+            let wanted = format!("{}/{region}", target.target);
+            let cell = answer
+                .results
+                .iter()
+                .find(|r| r.target == wanted)
+                .map_or("–".into(), |r| with_range(r.loss.value, r.loss.range()));
+            let _ = write!(out, "<td class=\"number\">{cell}</td>");
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody></table></div>\n");
 }
 
 fn pictures(out: &mut String, answer: &Answer) {
-    for picture in [sankey::sankey(answer, None), ranking::ranking(answer)].into_iter().flatten() {
+    for picture in
+        [sankey::sankey(answer, None), ranking::ranking(answer, true)].into_iter().flatten()
+    {
         let _ = writeln!(out, "<figure>{}</figure>", picture.inline());
     }
     match timeline::timeline(answer, None) {
@@ -220,7 +260,7 @@ fn sources(out: &mut String, answer: &Answer) {
         at += width;
     }
     out.push_str("</svg>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Share of the answer</th></tr></thead>\n<tbody>\n");
-    for source in &answer.sources {
+    for source in answer.sources.iter().take(SOURCES) {
         let _ = writeln!(
             out,
             "<tr><td>{}</td><td class=\"number\">{}</td></tr>",

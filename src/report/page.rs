@@ -36,7 +36,7 @@ pub fn page(title: &str, body: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title}</title>\n<style>{style}</style>\n</head>\n<body class=\"page\">\n{body}</body>\n</html>\n"
+         <link rel=\"icon\" href=\"/explore/icon.svg\" type=\"image/svg+xml\">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n<body class=\"page\">\n{body}</body>\n</html>\n"
     )
 }
 

@@ -22,12 +22,16 @@ pub fn ranked(answer: &Answer) -> Vec<&Target> {
     rows
 }
 
-/// Draws every target of the answer, largest loss first.
+/// Draws every target of the answer, largest loss first; with `main`, none that is a region of
+/// another.
 ///
 /// # Errors
 /// An answer without targets.
-pub fn ranking(answer: &Answer) -> Result<Picture, ReportError> {
-    let rows = ranked(answer);
+pub fn ranking(answer: &Answer, main: bool) -> Result<Picture, ReportError> {
+    let mut rows = ranked(answer);
+    if main && rows.iter().any(|row| !row.is_region()) {
+        rows.retain(|row| !row.is_region());
+    }
     if rows.is_empty() {
         return Err(ReportError::Missing { part: "targets", hint: "name targets in the scenario" });
     }

@@ -79,9 +79,11 @@ struct Stop {
     distance: usize,
     amount: f64,
     top: f64,
-    /// How much of its left and right side is taken.
+    /// How much of its left side is taken.
     arrived: f64,
     left: f64,
+    /// The box that its first ribbon goes to.
+    next: Option<usize>,
 }
 
 struct Layout {
@@ -100,6 +102,7 @@ impl Layout {
                 top: 0.0,
                 arrived: 0.0,
                 left: 0.0,
+                next: None,
             });
             self.stops.len() - 1
         });
@@ -154,6 +157,9 @@ fn block(svg: &mut Svg, target: &Target, explained: Option<&Explanation>, top: f
             route.collect()
         })
         .collect();
+    for pair in routes.iter().flat_map(|route| route.windows(2)) {
+        layout.stops[pair[0]].next.get_or_insert(pair[1]);
+    }
     let left_out = chains.len().saturating_sub(drawn.len());
     if other > loss * 1e-6 {
         let label = if left_out > 0 {
@@ -190,15 +196,23 @@ fn place(layout: &mut Layout, top: f64) -> f64 {
     let farthest = layout.stops.iter().map(|s| s.distance).max().unwrap_or(0);
     let width = WIDTH - LEFT - RIGHT - BOX;
     let step = if farthest == 0 { 0.0 } else { width / farthest as f64 };
-    let mut next = vec![top; farthest + 1];
-    for stop in &mut layout.stops {
-        stop.left = WIDTH - RIGHT - BOX - step * stop.distance as f64;
-        let y = &mut next[stop.distance];
-        stop.top = *y;
-        let height = stop.amount * layout.scale;
-        *y += if stop.distance == 0 { height } else { (height + 8.0).max(ROOM) };
+    let mut free = vec![top; farthest + 1];
+    // From the target outwards, so that a box never stands above the one that it feeds.
+    for distance in 0..=farthest {
+        for i in 0..layout.stops.len() {
+            if layout.stops[i].distance != distance {
+                continue;
+            }
+            let fed = layout.stops[i].next.map_or(top, |next| layout.stops[next].top);
+            let stop = &mut layout.stops[i];
+            stop.left = WIDTH - RIGHT - BOX - step * distance as f64;
+            stop.top = if distance == 1 { free[distance] } else { free[distance].max(fed) };
+            let height = stop.amount * layout.scale;
+            let room = if distance == 0 { height } else { (height + 8.0).max(ROOM) };
+            free[distance] = stop.top + room;
+        }
     }
-    next.into_iter().fold(top, f64::max)
+    free.into_iter().fold(top, f64::max)
 }
 
 fn ribbons(svg: &mut Svg, layout: &mut Layout, drawn: &[&Chain], routes: &[Vec<usize>]) {
@@ -307,11 +321,17 @@ fn boxes(
             continue;
         }
         svg.rect((stop.left, stop.top), (BOX, height), "node", Some(&stop.label));
-        let text = format!("{}  {}", stop.label, percent(stop.amount));
         let y = stop.top + (height / 2.0).max(6.0) + 4.5;
         let farthest = layout.stops.iter().map(|s| s.distance).max().unwrap_or(1).max(1);
         let most = (((WIDTH - LEFT - RIGHT) / farthest as f64 - 24.0) / 6.6) as usize;
-        svg.label((stop.left + BOX + 7.0, y), Anchor::Start, "small", &text, most.max(8));
+        // In narrow columns the stage goes; hovering over the box tells it.
+        let label = match stop.label.rsplit_once(" (") {
+            Some((product, _)) if most < 34 => product,
+            _ => &stop.label,
+        };
+        let text =
+            format!("{}  {}", super::text::clip(label, most.max(14) - 7), percent(stop.amount));
+        svg.text((stop.left + BOX + 7.0, y), Anchor::Start, "small", &text);
     }
     bottom + 10.0
 }

@@ -186,7 +186,7 @@ pub struct Bundle {
     pub of_supply: f64,
     /// Share of the consumers' intake of what flows that comes this way, 0-1.
     pub of_intake: f64,
-    /// Share of it that is no recorded trade but an estimate or fitted, 0-1.
+    /// Share of it that rests on estimates, 0-1.
     pub estimated: f64,
 }
 
@@ -561,8 +561,7 @@ impl<'a> Grouped<'a> {
                     sum.flows += 1;
                     sum.supply += supply;
                     sum.intake += weight(to) * part(all);
-                    let class = quantity.meta(flow).class;
-                    if matches!(class, Some(FigureClass::Estimate | FigureClass::Derived)) {
+                    if quantity.meta(flow).class == Some(FigureClass::Estimate) {
                         sum.estimated += supply;
                     }
                 }

@@ -1,6 +1,6 @@
 // The question: a preset, or shocks put together by clicking, targets, and how to evaluate.
 
-import { clip, h, name, note, problem, say } from "./dom.js";
+import { clip, h, name, note, problem, say, tell } from "./dom.js";
 import { post } from "./api.js";
 import { percent, selection, words } from "./format.js";
 import { set, state } from "./state.js";
@@ -66,7 +66,7 @@ export function addShock(shock) {
   draft.shocks.push(shock);
   changed();
   set({ tab: "ask" });
-  say(`Added to the scenario: ${describe(shock)}`);
+  tell(`Added to the scenario: ${describe(shock)}`);
 }
 
 export function addTarget(target) {
@@ -157,7 +157,7 @@ function shockForm() {
     const data = new FormData(event.target);
     const select = {};
     for (const key of ["country", "stage", "product"]) if (data.get(key)) select[key] = [data.get(key)];
-    if (!Object.keys(select).length) return say("Choose at least one of country, stage and product");
+    if (!Object.keys(select).length) return tell("Choose at least one of country, stage and product");
     if (data.get("what") === "restrict") addShock({ select, restrict: { ...(data.get("to") ? { to: { country: [data.get("to")] } } : {}), pass: 0.3 } });
     else addShock({ select, loss: data.get("what") === "squeeze" ? 0.5 : 1 });
   } },

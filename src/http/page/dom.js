@@ -47,6 +47,18 @@ export function say(text) {
   $("says").textContent = clip(text, 400);
 }
 
+let fading = 0;
+
+/** Says something to everybody, for a moment. */
+export function tell(text) {
+  say(text);
+  const toast = $("toast");
+  toast.textContent = clip(text, 200);
+  toast.hidden = false;
+  clearTimeout(fading);
+  fading = setTimeout(() => (toast.hidden = true), 3500);
+}
+
 /** A message in place of content. */
 export function note(kind, title, ...more) {
   return h("div", { class: `note ${kind}`, role: kind === "bad" ? "alert" : undefined }, h("strong", {}, title), more.map((m) => (typeof m === "string" ? h("p", {}, m) : m)));

@@ -65,19 +65,20 @@ function bundles(title, flows, end, share, select) {
 export function render(overview, { redraw, select, shock, target, names, openNode, filter }) {
   const id = state.element;
   if (!id) return [note("", "Nothing is selected.", "Click an element of the map, or move with the arrow keys.")];
-  const node = overview?.nodes.find((n) => n.id === id);
+  if (!overview) return [note("", "Loading…")];
+  const node = overview.nodes.find((n) => n.id === id);
   const tools = { shock, target };
-  const countries = overview?.countries ?? [];
+  const countries = overview.countries ?? [];
   const g = encodeURIComponent(state.graph);
   const at = state.at ? `&at=${state.at}` : "";
-  if (overview?.by !== "node" && node) {
+  if (overview.by !== "node" && node) {
     const stage = stageOf(overview, node);
     const who = overview.by === "product" ? names : {};
     const label = overview.by === "product" ? `${node.product}` : node.id;
     return [
       h("h2", {}, name(overview.by === "product" ? words(node.product ?? node.id) : names[node.country] ?? node.id, 80)),
       h("p", { class: "soft" }, `${words(stage)} · ${node.nodes === 1 ? "1 supplier" : `${node.nodes} suppliers`}${node.output !== undefined ? ` · ${figure({ value: node.output, unit: node.unit })}${node.unit === "share of world output" ? "" : " a year"}` : ""}`),
-      node.loss !== undefined ? h("p", { class: "headline" }, `Loses ${percent(node.loss)}${node.direct ? `; ${node.direct} of them are hit by the shock itself` : ""}.`) : null,
+      node.loss !== undefined ? h("p", { class: "headline" }, `Loses ${percent(node.loss)}${node.direct ? `; ${node.direct} hit by the shock itself` : ""}.`) : null,
       actions(selector(overview, node), names, countries, { ...tools, label }),
       h("h3", {}, overview.by === "product" ? "Countries" : "Products"),
       h("ul", { class: "list" }, node.members.map((m) => h("li", { class: "line member" },

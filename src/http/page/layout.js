@@ -1,10 +1,10 @@
 // Where elements stand: columns by stage, rows by who supplies whom. The same network is always
 // laid out alike, so an element keeps its place in every scenario.
 
-export const BOX = { width: 138, height: 24 };
-const ROW = 31;
-const SUB = BOX.width + 22;
-const GAP = 92;
+export const BOX = { width: 128, height: 22 };
+const ROW = 27;
+const SUB = BOX.width + 14;
+const GAP = 62;
 const SWEEPS = 6;
 
 /** Rows of a column so that the whole is about `aspect` times as wide as high. */

@@ -154,7 +154,7 @@ function controls() {
   $("near").checked = Boolean(state.near);
   $("uses").checked = Boolean(state.uses);
   $("hit").checked = Boolean(state.hit);
-  $("hit").disabled = !overview.impact;
+  $("hit-only").hidden = !overview.impact;
   const chips = ["product", "country", "stage"].flatMap((key) =>
     many(key).map((id) => h("span", { class: "chip" }, name(names[id] ?? words(id), 28), h("button", { type: "button", class: "icon", "aria-label": `Remove the filter ${clip(words(id))}`, onclick: () => set({ [key]: many(key).filter((x) => x !== id).join("|") }) }, "×"))));
   $("chips").replaceChildren(...chips);
@@ -189,12 +189,12 @@ function filterTo(node) {
 
 // --- Highlights --------------------------------------------------------------------------------
 
-/** Elements of the map that an id, a `product.stage` or a `CHN/refine` stands for. */
+/** Elements of the map that an id, a `product.stage` or a `CHN x refine` stands for. */
 function elementsOf(id) {
   if (!drawn) return [];
   const direct = map.groupsOf(id);
   if (direct.length) return direct;
-  const parts = new Set(String(id).split(/[/]/));
+  const parts = new Set(String(id).split(" x "));
   if (parts.size < 2 && !overview.countries.some((c) => c.id === id) && !overview.products.some((p) => p.id === id)) return [];
   // A unit of several labels: the elements that carry all of them.
   const fits = (n) => {
@@ -237,6 +237,8 @@ function answered(found) {
   clock.draw(answer);
   why.load(answer, panel);
   network({ keepView: true });
+  // On a phone the answer stands below the map.
+  if (matchMedia("(max-width: 860px)").matches) $("panel").scrollIntoView({ block: "start" });
 }
 
 async function loadAnswer(id) {

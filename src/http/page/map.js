@@ -1,6 +1,6 @@
 // The network as a picture: stages as columns, loss as colour, flow as width, estimates dashed.
 
-import { $, clip, h, say } from "./dom.js";
+import { $, clip, h, tell } from "./dom.js";
 import { BOX, curve, layout } from "./layout.js";
 import { LOSS_STEPS, lossClass, percent, words } from "./format.js";
 
@@ -13,6 +13,8 @@ let placed = null;
 let overview = null;
 let onSelect = () => {};
 let names = {};
+/** True once somebody moved the view: it then stays where it is. */
+let moved = false;
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -22,7 +24,7 @@ function style() {
     style: { "background-color": css(`--loss${i}`), color: css(`--on-loss${i}`), "border-color": css(`--edge-loss${i}`) },
   }));
   return [
-    { selector: "node", style: { shape: "round-rectangle", "corner-radius": 4, width: BOX.width, height: BOX.height, label: "data(label)", "font-family": "system-ui, sans-serif", "font-size": 11.5, "text-valign": "center", "text-halign": "center", "text-max-width": BOX.width - 10, "text-wrap": "ellipsis", "background-color": css("--node"), color: css("--ink"), "border-width": 1, "border-color": css("--node-edge"), "min-zoomed-font-size": 4.5, "overlay-opacity": 0 } },
+    { selector: "node", style: { shape: "round-rectangle", "corner-radius": 4, width: BOX.width, height: BOX.height, label: "data(label)", "font-family": "system-ui, sans-serif", "font-size": 12.5, "text-valign": "center", "text-halign": "center", "background-color": css("--node"), color: css("--ink"), "border-width": 1, "border-color": css("--node-edge"), "min-zoomed-font-size": 4.5, "overlay-opacity": 0 } },
     ...losses,
     { selector: "node.direct", style: { "border-width": 2.5, "border-color": css("--ink"), "border-style": "double" } },
     { selector: "edge", style: { width: "data(width)", "line-color": css("--flow"), "line-opacity": "data(opacity)", "curve-style": "haystack", "overlay-opacity": 0 } },
@@ -37,14 +39,24 @@ function style() {
   ];
 }
 
-/** Label of an element: what tells it from the others of its column. */
+const pen = document.createElement("canvas").getContext("2d");
+
+/** Text cut to what fits beside `more`, which is never cut. */
+function fitted(text, more) {
+  pen.font = "12.5px system-ui, sans-serif";
+  const room = BOX.width - 8 - (more ? pen.measureText(`  ${more}`).width : 0);
+  let short = clip(text, 40);
+  while (short.length > 2 && pen.measureText(short).width > room) short = `${short.replace(/…$/, "").slice(0, -1)}…`;
+  return more ? `${short}  ${more}` : short;
+}
+
+/** Label of an element: what tells it from the others of its column, and what it loses. */
 function label(node) {
-  const country = node.country && names[node.country] ? names[node.country] : node.country;
   let text;
   if (overview.by === "product") text = words(node.product ?? node.id);
-  else if (overview.by === "country") text = country ?? node.id;
-  else text = node.product ? `${words(node.product)}${node.country ? ` · ${node.country}` : ""}` : node.id;
-  return clip(node.loss > 1e-12 ? `${clip(text, 40)}  ${percent(node.loss)}` : text, 60);
+  else if (overview.by === "country") text = names[node.country] ?? node.country ?? node.id;
+  else text = node.product && node.product !== node.id ? `${node.country ? `${node.country} ` : ""}${words(node.product)}` : node.id;
+  return fitted(text, node.loss > 1e-12 ? percent(node.loss) : "");
 }
 
 /** Names of countries by code. */
@@ -60,8 +72,10 @@ export async function start(select) {
   cy.on("mouseover", "node", (event) => trace(event.target));
   cy.on("mouseout", "node", () => trace(null));
   cy.on("viewport", drawHeads);
+  cy.on("dragpan pinchzoom scrollzoom", () => (moved = true));
   new ResizeObserver(() => {
     cy.resize();
+    if (!moved) fit();
     drawHeads();
   }).observe($("map"));
 }
@@ -109,7 +123,7 @@ export function draw(data, { keepView = false } = {}) {
     cy.add(edges);
   });
   cy.style(style());
-  if (view) cy.viewport(view);
+  if (view && moved) cy.viewport(view);
   else fit();
   drawHeads();
   drawLegend();
@@ -124,6 +138,7 @@ export function restyle() {
 
 export function fit() {
   if (!cy || cy.nodes().empty()) return;
+  moved = false;
   cy.resize();
   cy.fit(cy.nodes(), 14);
   // Room for the column heads.
@@ -191,6 +206,7 @@ export function reveal(id) {
   const box = node.renderedBoundingBox();
   const [w, hgt] = [cy.width(), cy.height()];
   if (box.x1 < 0 || box.y1 < 30 || box.x2 > w || box.y2 > hgt || cy.zoom() < 0.35) {
+    moved = true;
     cy.animate({ center: { eles: node }, zoom: Math.max(cy.zoom(), 0.8), duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 160 });
   }
 }
@@ -200,6 +216,7 @@ export function key(event, current) {
   if (!cy || !placed) return;
   const zoom = { "+": 1.25, "=": 1.25, "-": 0.8 }[event.key];
   if (zoom) {
+    moved = true;
     cy.zoom({ level: cy.zoom() * zoom, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
     return true;
   }
@@ -249,7 +266,7 @@ export function groupsOf(memberId) {
   return overview.nodes.filter((n) => n.members?.some((m) => m.id === memberId)).map((n) => n.id);
 }
 
-export const sayLit = (count, what) => say(count ? `${what}: ${count} elements highlighted` : `${what}: none of it is on the map`);
+export const sayLit = (count, what) => tell(count ? `${what}: ${count} elements highlighted` : `${what}: none of it is on the map`);
 
 /** For tests and for printing: how many elements are drawn. */
 export const size = () => (cy ? { nodes: cy.nodes().length, edges: cy.edges().length } : { nodes: 0, edges: 0 });

@@ -39,11 +39,11 @@ function unitNames(unit) {
   return [Object.values(unit).filter((v) => typeof v === "string").join(".")];
 }
 
-/** The selector of a unit `CHN/refine` under the grouping that named it. */
+/** The selector of a unit `CHN x refine` under the grouping that named it. */
 function unitSelect(unit) {
   if (unit && typeof unit === "object" && unit.select) return unit.select;
   const text = unitNames(unit)[0] ?? "";
-  const parts = text.split("/");
+  const parts = text.split(" x ");
   const keys = grouping.split(",");
   if (kind !== "choke-points" && parts.length === keys.length) return Object.fromEntries(keys.map((k, i) => [k, [parts[i]]]));
   return { node: [text] };
@@ -93,7 +93,7 @@ function missing(error) {
 
 function unitRow(units, figures, says, { light, tryOut }) {
   const names = units.flatMap(unitNames);
-  const title = names.map((n) => clip(words(n).replaceAll("/", " · "), 60)).join(" + ");
+  const title = names.map((n) => clip(words(n).replaceAll(" x ", " · "), 60)).join(" + ");
   return h("li", { class: "card" },
     h("div", { class: "line" }, h("button", { type: "button", class: "link", onclick: () => light(names, title) }, name(title, 140)), h("b", {}, figures)),
     says ? h("p", { class: "soft" }, clip(says, 300)) : null,
