@@ -68,7 +68,7 @@ fn card(out: &mut String, target: &Target) {
         .map_or(String::new(), |d| format!("<span>short from day {d:.0}</span>"));
     let _ = writeln!(
         out,
-        "<div class=\"card\"><span>{}</span><b>−{}</b><span>{}</span>{first}</div>",
+        "<div class=\"card\"><span>{}</span><strong>−{}</strong><span>{}</span>{first}</div>",
         name(&target.target),
         percent(target.loss.value),
         escape(&range)

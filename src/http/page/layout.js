@@ -68,7 +68,7 @@ export function layout(overview, aspect = 1.5) {
  * wants them: weights along the straight line and distances from it. */
 export function curve(from, to) {
   const [x0, x1] = [from.x + BOX.width / 2, to.x - BOX.width / 2];
-  const reach = x1 > x0 ? (x1 - x0) / 2 : 50;
+  const reach = x1 > x0 ? (x1 - x0) * 0.32 : 46;
   const points = [[x0 + reach, from.y], [x1 - reach, to.y]];
   const [dx, dy] = [x1 - x0, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
