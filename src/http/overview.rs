@@ -83,7 +83,7 @@ pub async fn get_overview(
             if other {
                 return Err(Problem::new(
                     Code::InvalidParameter,
-                    format!("{id} speaks of {} version {}", answer.graph, answer.version),
+                    format!("{id} speaks of another graph or version"),
                 )
                 .param("impact")
                 .hint("ask for that graph, and leave `at` out"));

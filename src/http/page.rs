@@ -14,8 +14,8 @@ use crate::report::text::escape;
 
 /// What the explorer may do: run its own modules and ask its own server.
 const EXPLORER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'self'";
+    img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'";
 
 /// A file of the explorer.
 struct Asset {

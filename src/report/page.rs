@@ -18,7 +18,7 @@ pub fn content_security_policy() -> String {
     };
     format!(
         "default-src 'none'; style-src 'sha256-{}' 'sha256-{}'; img-src 'self' data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         hash(&style()),
         hash(STYLE),
     )

@@ -2,6 +2,7 @@
 
 import { clip, h, name, note } from "./dom.js";
 import { figure, lossClass, percent, words } from "./format.js";
+import { openFile } from "./api.js";
 import { address, set, state } from "./state.js";
 
 const isRegion = (target) => target.includes("/");
@@ -74,7 +75,7 @@ function links(answer) {
     [`/v1/impacts/${id}`, "JSON"],
     ["/methods/impact", "Method"],
   ];
-  return h("ul", { class: "links" }, items.map(([href, text]) => h("li", {}, h("a", { href }, text))));
+  return h("ul", { class: "links" }, items.map(([href, text]) => h("li", {}, h("a", { href, target: "_blank", onclick: openFile }, text))));
 }
 
 export function headline(answer) {

@@ -21,9 +21,29 @@ async function problemOf(response) {
   return new Problem(response.status, body);
 }
 
-async function send(path, options) {
+let key = "";
+try {
+  key = sessionStorage.getItem("chokepoint-key") ?? "";
+} catch {
+  // Without storage the key holds for this page only.
+}
+
+/** Keeps the key that a server with access control asks for, for this visit only. */
+export function useKey(text) {
+  key = text.trim();
   try {
-    return await fetch(path, options);
+    if (key) sessionStorage.setItem("chokepoint-key", key);
+    else sessionStorage.removeItem("chokepoint-key");
+  } catch {
+    // As above.
+  }
+}
+
+const credentials = () => (key ? { authorization: `Bearer ${key}` } : {});
+
+async function send(path, options = {}) {
+  try {
+    return await fetch(path, { ...options, headers: { ...options.headers, ...credentials() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server cannot be reached.");
@@ -60,31 +80,65 @@ export async function post(path, body, { signal, onProgress } = {}) {
 
 const FINAL = ["succeeded", "failed", "cancelled"];
 
-function followJob(first, { signal, onProgress }) {
-  return new Promise((resolve, reject) => {
-    const events = new EventSource(`/v1/jobs/${first.id}/events`);
-    let done = false;
-    const stop = () => {
-      done = true;
-      events.close();
-    };
-    const hear = async (job) => {
-      if (done) return;
+/** Follows the events of a job. A request can carry a key, which an EventSource cannot. */
+async function followJob(first, { signal, onProgress }) {
+  const stop = () => void send(`/v1/jobs/${first.id}`, { method: "DELETE" }).catch(() => {});
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop);
+  let job = first;
+  try {
+    while (!FINAL.includes(job.state)) {
       onProgress?.(job);
-      if (!FINAL.includes(job.state)) return;
-      stop();
-      if (job.state === "succeeded") get(job.result).then(resolve, reject);
-      else if (job.state === "cancelled") reject(new DOMException("cancelled", "AbortError"));
-      else reject(new Problem(job.error?.status ?? 500, job.error));
-    };
-    for (const state of ["queued", "running", ...FINAL]) events.addEventListener(state, (e) => hear(JSON.parse(e.data)));
-    events.onerror = () => {
-      // The stream ends with the job; ask once more in case its last event was lost.
-      if (!done) get(`/v1/jobs/${first.id}`).then(hear, (error) => (stop(), reject(error)));
-    };
-    signal?.addEventListener("abort", () => {
-      fetch(`/v1/jobs/${first.id}`, { method: "DELETE" });
-    });
-    hear(first);
-  });
+      const response = await send(`/v1/jobs/${first.id}/events`);
+      if (!response.ok) throw await problemOf(response);
+      const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        text += value;
+        const events = text.split("\n\n");
+        text = events.pop();
+        for (const event of events) {
+          const data = event.split("\n").find((line) => line.startsWith("data: "));
+          if (data) {
+            job = JSON.parse(data.slice(6));
+            onProgress?.(job);
+          }
+        }
+      }
+      // The stream ends with the job; if it broke off before, look again.
+      if (!FINAL.includes(job.state)) job = await get(`/v1/jobs/${first.id}`);
+    }
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
+  if (job.state === "succeeded") return get(job.result);
+  if (job.state === "cancelled") throw new DOMException("cancelled", "AbortError");
+  throw new Problem(job.error?.status ?? 500, job.error);
+}
+
+/** Opens a file of the server in a new tab. With a key it is fetched first, because a plain link
+ * cannot carry one. */
+export async function openFile(event) {
+  if (!key) return;
+  event.preventDefault();
+  const link = event.currentTarget;
+  const response = await send(link.getAttribute("href"));
+  if (!response.ok) throw await problemOf(response);
+  const url = URL.createObjectURL(await response.blob());
+  const anchor = Object.assign(document.createElement("a"), { href: url, target: "_blank" });
+  if (/\.(csv|xlsx)$/.test(link.pathname)) anchor.download = link.pathname.split("/").pop();
+  anchor.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+/** Puts a picture of the server into an image. */
+export async function picture(image, path) {
+  if (!key) {
+    image.src = path;
+    return;
+  }
+  const response = await send(path);
+  if (response.ok) image.src = URL.createObjectURL(await response.blob());
 }

@@ -10,7 +10,7 @@ import * as search from "./search.js";
 import * as table from "./table.js";
 import * as weak from "./weak.js";
 import * as why from "./why.js";
-import { all, get } from "./api.js";
+import { all, get, useKey } from "./api.js";
 import { $, clip, h, name, note, problem, say } from "./dom.js";
 import { words } from "./format.js";
 import { many, on, set, state } from "./state.js";
@@ -263,7 +263,20 @@ const keep = () => {
 
 let failure = null;
 
+/** Asks for the key of a server with access control. */
+function keyForm() {
+  const input = h("input", { type: "password", autocomplete: "off", "aria-label": "Key", required: true });
+  const form = h("form", { class: "sheet-form", onsubmit: (event) => {
+    event.preventDefault();
+    useKey(input.value);
+    failure = null;
+    open();
+  } }, h("label", { class: "wide" }, "Key", input), h("button", { type: "submit", class: "primary" }, "Open"));
+  return h("div", {}, note("", "This server asks for a key.", failure.hint ?? "", "It is kept until this tab is closed."), form);
+}
+
 function content() {
+  if (failure?.status === 401) return [keyForm()];
   if (failure) return [problem(failure, () => location.assign("/explore"))];
   switch (state.tab) {
     case "answer":
@@ -396,6 +409,11 @@ async function start() {
   ask.start({ redraw: panel, answered });
   wire();
   panel();
+  await open();
+}
+
+/** Loads everything that the address names. */
+async function open() {
   try {
     // What does not need each other is asked for at once.
     const [found, scenarios] = await Promise.all([all("/v1/graphs"), all("/v1/scenarios"), map.start(select)]);

@@ -2,7 +2,7 @@
 
 import { clip, h, name, note, problem } from "./dom.js";
 import { percent, step, words } from "./format.js";
-import { get } from "./api.js";
+import { get, picture } from "./api.js";
 import { set, state } from "./state.js";
 
 let loaded = { id: "", list: null, error: null };
@@ -18,6 +18,12 @@ export async function load(answer, redraw) {
     loaded.error = error;
   }
   redraw();
+}
+
+function image(path, alt) {
+  const node = h("img", { alt });
+  picture(node, path);
+  return node;
 }
 
 export const of = (target) => loaded.list?.find((e) => e.target === target) ?? null;
@@ -45,10 +51,10 @@ export function render(answer, { light, theme }) {
     h("p", { class: "headline" }, `${clip(words(target), 60)} loses ${percent(result.loss.value)}: these chains add up to it.`),
     h("div", { class: "actions" }, h("button", { type: "button", class: "quiet", onclick: () => light(explained.chains, words(target)) }, "Highlight all on the map"), h("button", { type: "button", class: "quiet", onclick: () => light([], "") }, "Clear")),
     h("ol", { class: "chains" }, explained.chains.map(chain)),
-    h("p", { class: "soft" }, `Listed ${percent(sum)} + other ${percent(explained.other)} = ${percent(explained.loss)}.`),
+    h("p", { class: "soft" }, `Listed ${percent(sum)} + other ${explained.other > 1e-9 ? percent(explained.other) : "0 %"} = ${percent(explained.loss)}.`),
     explained.joint > 0.005 ? h("p", { class: "soft" }, `If only what binds were made whole, ${percent(explained.joint)} would still be lost: other inputs are short too.`) : null,
     explained.origins?.length ? [h("h3", {}, "Where it starts"), h("ul", { class: "list" }, explained.origins.slice(0, 12).map((o) => h("li", { class: "line" }, h("button", { type: "button", class: "link", onclick: () => light([{ path: [], example: [{ id: o.name }] }], words(o.name)) }, name(o.name, 60)), h("span", {}, percent(o.amount)))))] : null,
-    h("figure", {}, h("img", { src: `/v1/impacts/${encodeURIComponent(answer.id)}/sankey.svg?target=${encodeURIComponent(target)}&theme=${theme}`, alt: `Sankey picture: where the loss of ${clip(words(target), 60)} comes from`, loading: "lazy" })),
+    h("figure", {}, image(`/v1/impacts/${encodeURIComponent(answer.id)}/sankey.svg?target=${encodeURIComponent(target)}&theme=${theme}`, `Sankey picture: where the loss of ${clip(words(target), 60)} comes from`)),
     h("p", { class: "soft" }, h("a", { href: "/methods/explanation" }, "How chains are attributed")),
   ].flat();
 }
