@@ -18,10 +18,10 @@ use crate::model::scenario::{Include, ScenarioBody};
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
 use crate::service::impacts::answer::{ImpactAnswer, TargetExplanation};
+use crate::service::impacts::answer_id;
 use crate::service::impacts::many::{
     BatchBody, BatchLine, KnockOutAnswer, KnockOutBody, batch, knock_out_answer, knock_outs,
 };
-use crate::service::impacts::{Question, answer_id};
 use crate::service::jobs::Estimate;
 
 /// Scenarios of one batch from which on it is estimated to take long, by flows of the graph.
@@ -89,29 +89,24 @@ pub async fn get_impact(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(again(&service, &path, None).await?))
+    Ok(permanent(again(&service, &path, &[]).await?))
 }
 
-/// The answer behind an id, with a further part.
-async fn again(service: &App, id: &str, part: Option<Include>) -> Result<Answer, Problem> {
-    if part.is_none()
+/// The answer behind an id, with further parts.
+pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<Answer, Problem> {
+    if parts.is_empty()
         && let Some(answer) = service.answers.get(id)
     {
         return Ok(answer);
     }
     let (shared, id) = (service.clone(), id.to_owned());
-    let question = service.blocking(move || shared.question_of(&id)).await?;
-    let question = match part {
-        None => question,
-        Some(part) => {
-            let Question { snapshot, mut body, .. } = question;
-            body.include.push(part);
-            body.include.sort_unstable();
-            body.include.dedup();
-            let id = answer_id("imp", &snapshot, &body);
-            Question { snapshot, body, id }
-        }
-    };
+    let mut question = service.blocking(move || shared.question_of(&id)).await?;
+    if !parts.is_empty() {
+        question.body.include.extend_from_slice(parts);
+        question.body.include.sort_unstable();
+        question.body.include.dedup();
+        question.id = answer_id("imp", &question.snapshot, &question.body);
+    }
     let shared = service.clone();
     Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?)
 }
@@ -157,7 +152,7 @@ pub async fn get_explanation(
     path: web::Path<String>,
     query: Params<ExplanationQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path, Some(Include::Explanation)).await?;
+    let answer = again(&service, &path, &[Include::Explanation]).await?;
     let mut body = parsed(&answer)?;
     let mut targets = body["explanation"].take();
     if let (Some(name), Some(list)) = (&query.0.target, targets.as_array_mut()) {
@@ -189,7 +184,7 @@ pub async fn get_impact_table(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path, None).await?;
+    let answer = again(&service, &path, &[]).await?;
     let body = parsed(&answer)?;
     let mut csv = csv::Writer::from_writer(Vec::new());
     let broken = |_| Problem::from(ServiceError::Internal);

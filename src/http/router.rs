@@ -3,8 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, changes, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs, metrics,
-    nodes, operations, protection, registers, requirements, scenarios, structure,
+    admin, changes, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes, operations, overview, protection, registers, reports, requirements, scenarios, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -50,6 +49,15 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(cut_sets::get_cheapest_cut)
         .service(protection::post_protection)
         .service(protection::get_protection)
+        // Pictures, pages and tables of an answer
+        .service(reports::get_sankey)
+        .service(reports::get_ranking)
+        .service(reports::get_timeline_picture)
+        .service(reports::get_tornado)
+        .service(reports::get_world)
+        .service(reports::get_brief)
+        .service(reports::get_workbook)
+        .service(reports::get_table)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)
@@ -77,6 +85,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(explore::get_upstream)
         .service(explore::get_downstream)
         .service(explore::search_graph)
+        .service(overview::get_overview)
         // Scenarios and registers
         .service(scenarios::list_scenarios)
         .service(scenarios::post_scenario)

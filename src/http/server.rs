@@ -75,6 +75,7 @@ fn server(
                     async move { HttpResponse::Ok().content_type("application/json").body(text) }
                 }),
             )
+            .configure(super::page::pages)
             .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
             .default_service(web::to(no_route))
             .wrap(from_fn(guard))

@@ -18,6 +18,7 @@ pub mod imports;
 pub mod jobs;
 pub mod memory;
 pub mod objects;
+pub mod overview;
 pub mod pool;
 pub mod reference;
 pub mod rows;

@@ -119,6 +119,22 @@ impl Server {
         reply(request.call().unwrap())
     }
 
+    /// The body of an answer as it came.
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        self.bytes_with(path, &[])
+    }
+
+    /// The body of an answer as it came, with headers in the request.
+    pub fn bytes_with(&self, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.call().unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap()
+    }
+
     pub fn delete(&self, path: &str) -> Reply {
         self.delete_with(path, &[])
     }

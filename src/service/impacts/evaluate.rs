@@ -101,6 +101,13 @@ fn links(id: &str, graph: &str) -> BTreeMap<&'static str, String> {
         ("self", format!("/v1/impacts/{id}")),
         ("explanation", format!("/v1/impacts/{id}/explanation")),
         ("table", format!("/v1/impacts/{id}/table.csv")),
+        ("workbook", format!("/v1/impacts/{id}/table.xlsx")),
+        ("sankey", format!("/v1/impacts/{id}/sankey.svg")),
+        ("ranking", format!("/v1/impacts/{id}/ranking.svg")),
+        ("world", format!("/v1/impacts/{id}/world.svg")),
+        ("brief", format!("/v1/impacts/{id}/brief.html")),
+        ("explore", format!("/explore?impact={id}")),
+        ("methods", "/methods".to_owned()),
         ("graph", format!("/v1/graphs/{graph}")),
     ])
 }
