@@ -73,6 +73,11 @@ impl Distribution {
         self.low == self.value && self.high == self.value
     }
 
+    /// True if greater uniform numbers always give greater values.
+    pub fn is_strict(&self) -> bool {
+        0.0 < self.low && self.low < self.value && self.value < self.high && self.most.is_infinite()
+    }
+
     /// The value below which a share `u` of the draws lies (0 < u < 1). Exactly the value for a
     /// side without width.
     pub fn quantile(&self, u: f64) -> f64 {

@@ -11,7 +11,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::graph::Snapshot;
-use crate::model::{FigureClass, FigureColumn, Rule, Symbol};
+use crate::model::network::FigureColumn;
+use crate::model::{FigureClass, Rule, Symbol};
 
 use super::distribution::Distribution;
 use super::stream;
