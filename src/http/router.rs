@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations, registers,
-    requirements, scenarios,
+    changes, comparisons, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations,
+    registers, requirements, scenarios, sensitivity,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -15,6 +15,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_impact)
         .service(impacts::get_explanation)
         .service(impacts::get_impact_table)
+        .service(sensitivity::get_range)
+        .service(sensitivity::get_sensitivity)
+        .service(comparisons::post_comparison)
+        .service(comparisons::get_comparison)
         .service(impacts::post_impact_batch)
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)

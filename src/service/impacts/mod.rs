@@ -7,7 +7,9 @@ pub mod answer;
 pub mod evaluate;
 pub mod headline;
 pub mod many;
+pub mod ranges;
 pub mod resolve;
+pub mod sensitivity;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -21,7 +23,7 @@ use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, ImpactModel};
 use crate::graph::Snapshot;
-use crate::model::scenario::{ModelOptions, Response, ScenarioBody};
+use crate::model::scenario::{Include, ModelOptions, Response, ScenarioBody};
 use crate::store::DocumentKind;
 
 pub use answer::ImpactAnswer;
@@ -168,6 +170,20 @@ impl Service {
         };
         self.answers.put(answer.clone());
         Ok(answer)
+    }
+
+    /// The question with a further part in its answer.
+    ///
+    /// # Errors
+    /// A part that contradicts the question.
+    pub fn question_with(&self, question: Question, part: Include) -> Result<Question, ServiceError> {
+        let Question { snapshot, mut body, .. } = question;
+        body.include.push(part);
+        ranges::settle(&mut body)?;
+        body.include.sort_unstable();
+        body.include.dedup();
+        let id = answer_id("imp", &snapshot, &body);
+        Ok(Question { snapshot, body, id })
     }
 
     fn stored_question(&self, id: &str) -> Result<Option<StoredQuestion>, ServiceError> {
