@@ -4,6 +4,7 @@
 //! summary in the OpenAPI document), an annotation and a few lines that call the service.
 
 pub mod changes;
+pub mod comparisons;
 pub mod csv;
 pub mod edge;
 pub mod explore;
@@ -28,6 +29,7 @@ pub mod router;
 pub mod rows;
 pub mod run;
 pub mod scenarios;
+pub mod sensitivity;
 pub mod server;
 
 /// The service as handlers get it.

@@ -5,6 +5,7 @@
 
 pub mod answers;
 pub mod catalogue;
+pub mod comparisons;
 pub mod diff;
 pub mod error;
 pub mod explore;
