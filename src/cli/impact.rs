@@ -48,7 +48,9 @@ pub fn impact(args: &ImpactArgs) -> Result<(), Failure> {
     spinner.set_message("opening the graph");
     service.start(true)?;
     let snapshot = service.catalogue.load(&args.graph, body.at)?;
-    body.draws = args.draws.or(body.draws).or(Some(DRAWS));
+    let stored = body.scenario.as_ref().and_then(|id| service.scenario(id).ok());
+    let own = body.draws.or(stored.and_then(|s| s.body.draws));
+    body.draws = args.draws.or(own).or(Some(DRAWS));
     body.seed = args.seed.or(body.seed);
     let question = service.question(snapshot.clone(), body)?;
     spinner.finish_and_clear();

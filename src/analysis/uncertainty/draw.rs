@@ -95,7 +95,8 @@ impl Ranges {
         })
     }
 
-    fn set<'r>(
+    /// Sets every figure to a value of one's own: given its position and itself.
+    pub fn set<'r>(
         &self,
         room: &'r mut DrawnGraph,
         value: impl Fn(usize, &UncertainFigure) -> f64,
