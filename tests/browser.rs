@@ -1,7 +1,11 @@
 //! The explorer in a real browser. Skipped, with a line that says why, where there is no Chromium,
 //! Node or npm, or where the two packages of `tests/browser/package.json` cannot be installed.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may panic, and says why it is skipped")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may panic, and says why it is skipped"
+)]
 
 mod support;
 

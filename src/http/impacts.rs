@@ -13,15 +13,16 @@ use super::graphs::Nothing;
 use super::problem::{Code, Problem};
 use super::reply::etag;
 use super::run::{answered, permanent, respond};
+use super::sensitivity::once_more;
 use crate::analysis::Progress;
 use crate::model::scenario::{Include, ScenarioBody};
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
 use crate::service::impacts::answer::{ImpactAnswer, TargetExplanation};
-use crate::service::impacts::answer_id;
 use crate::service::impacts::many::{
     BatchBody, BatchLine, KnockOutAnswer, KnockOutBody, batch, knock_out_answer, knock_outs,
 };
+use crate::service::impacts::{Question, answer_id, ranges};
 use crate::service::jobs::Estimate;
 
 /// Scenarios of one batch from which on it is estimated to take long, by flows of the graph.
@@ -34,11 +35,20 @@ fn estimate(flows: usize, scenarios: usize) -> Estimate {
     Estimate { seconds, bytes: flows as u64 * 48 + scenarios as u64 * 256 }
 }
 
+/// What a question will probably take.
+pub(super) fn estimate_question(question: &Question) -> Estimate {
+    let network = question.snapshot.network();
+    let plain = estimate(network.flow_count(), 8);
+    let figures = network.node_count() + network.flow_count() + network.requirements.len();
+    let range = ranges::estimate(network.flow_count(), figures, &question.body, 1);
+    Estimate { seconds: plain.seconds + range.seconds, bytes: plain.bytes + range.bytes }
+}
+
 /// Asks what is lost when part of a graph is removed, restricted or cut.
 ///
 /// The answer has a headline, and for each target its loss as a share of the baseline, the bracket
 /// between the two ends of rationing, the inputs that bind and the reason of a zero. `include` adds
-/// node losses and binding chains. The same question on the same version has the same id.
+/// node losses, binding chains, ranges over draws of the uncertain figures and what drives them. The same question on the same version has the same id.
 #[utoipa::path(tag = "Answer",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = ScenarioBody, examples(
@@ -57,7 +67,9 @@ fn estimate(flows: usize, scenarios: usize) -> Estimate {
                             {"name": "aluminium", "select": {"product": "aluminium", "stage": "refine"}}]}))),
         ("5 Proportional" = (summary = "The flagship with everyone served alike",
             value = json!({"scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}))),
-        ("6 Nothing" = (summary = "Removing nothing loses nothing, and says why",
+        ("6 With its range" = (summary = "The flagship with the 5th to 95th percentile of 1000 draws, and what drives it",
+            value = json!({"scenario": "china-refining-stops", "include": ["range", "sensitivity"]}))),
+        ("7 Nothing" = (summary = "Removing nothing loses nothing, and says why",
             value = json!({"scenario": "no-op"}))))),
     responses((status = 200, description = "The answer", body = ImpactAnswer),
               (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
@@ -70,8 +82,8 @@ pub async fn post_impact(
     body: Body<ScenarioBody>,
 ) -> Result<HttpResponse, Problem> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
-    let estimate = estimate(snapshot.flow_count(), 8);
     let question = service.question(snapshot, body.0)?;
+    let estimate = estimate_question(&question);
     if let Some(answer) = service.answers.get(&question.id) {
         return Ok(answered(answer));
     }
@@ -86,10 +98,14 @@ pub async fn post_impact(
 #[get("/v1/impacts/{id}")]
 pub async fn get_impact(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(again(&service, &path, &[]).await?))
+    Ok(match once_more(&service, &request, &path, None).await? {
+        Ok(answer) => permanent(answer),
+        Err(job) => job,
+    })
 }
 
 /// The answer behind an id, with further parts.
@@ -102,10 +118,7 @@ pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<
     let (shared, id) = (service.clone(), id.to_owned());
     let mut question = service.blocking(move || shared.question_of(&id)).await?;
     if !parts.is_empty() {
-        question.body.include.extend_from_slice(parts);
-        question.body.include.sort_unstable();
-        question.body.include.dedup();
-        question.id = answer_id("imp", &question.snapshot, &question.body);
+        question = service.question_with(question, parts)?;
     }
     let shared = service.clone();
     Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?)

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod changes;
+pub mod comparisons;
 pub mod csv;
 pub mod cut_sets;
 pub mod edge;
@@ -36,6 +37,7 @@ pub mod router;
 pub mod rows;
 pub mod run;
 pub mod scenarios;
+pub mod sensitivity;
 pub mod server;
 pub mod structure;
 

@@ -3,7 +3,9 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, changes, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs, metrics, nodes, operations, overview, protection, registers, reports, requirements, scenarios, structure,
+    admin, changes, comparisons, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs,
+    metrics, nodes, operations, overview, protection, registers, reports, requirements, scenarios,
+    sensitivity, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -14,6 +16,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_impact)
         .service(impacts::get_explanation)
         .service(impacts::get_impact_table)
+        .service(sensitivity::get_range)
+        .service(sensitivity::get_sensitivity)
+        .service(comparisons::post_comparison)
+        .service(comparisons::get_comparison)
         .service(impacts::post_impact_batch)
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)

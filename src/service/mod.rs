@@ -6,6 +6,7 @@
 pub mod access;
 pub mod answers;
 pub mod catalogue;
+pub mod comparisons;
 pub mod cut_sets;
 pub mod diff;
 pub mod error;

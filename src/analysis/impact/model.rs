@@ -104,6 +104,30 @@ impl ImpactModel {
             options.rationing.clone().unwrap_or_else(|| snapshot.info().settings.rationing.clone());
         let classes = Classes::of(&snapshot, &rationing)
             .map_err(ImpactError::select("model.rationing.order"))?;
+        Self::with_classes(snapshot, options, responses, rationing, classes)
+    }
+
+    /// The same question on the same nodes and flows with other numbers (a draw of an uncertain
+    /// graph): what depends on names alone is kept.
+    ///
+    /// # Errors
+    /// As [`ImpactModel::new`].
+    pub fn redrawn(
+        &self,
+        snapshot: Arc<Snapshot>,
+        responses: &[Response],
+    ) -> Result<Self, ImpactError> {
+        let (rationing, classes) = (self.rationing.clone(), self.classes.clone());
+        Self::with_classes(snapshot, &self.options, responses, rationing, classes)
+    }
+
+    fn with_classes(
+        snapshot: Arc<Snapshot>,
+        options: &ModelOptions,
+        responses: &[Response],
+        rationing: Rationing,
+        classes: Classes,
+    ) -> Result<Self, ImpactError> {
         let dependence = substitutes(&snapshot, responses)?;
         let headroom = options.substitution == Substitution::FlowHeadroom;
         let down = options.direction.downstream().then(|| {

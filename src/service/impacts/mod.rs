@@ -7,7 +7,9 @@ pub mod answer;
 pub mod evaluate;
 pub mod headline;
 pub mod many;
+pub mod ranges;
 pub mod resolve;
+pub mod sensitivity;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -21,7 +23,7 @@ use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, ImpactModel};
 use crate::graph::Snapshot;
-use crate::model::scenario::{ModelOptions, Response, ScenarioBody};
+use crate::model::scenario::{Include, ModelOptions, Response, ScenarioBody};
 use crate::store::DocumentKind;
 
 pub use answer::ImpactAnswer;
@@ -186,6 +188,24 @@ impl Service {
         }
         let kept = self.answers.get(id);
         Ok(kept.and_then(|a| serde_json::from_slice::<Of>(&a.body).ok()).map(|of| of.graph))
+    }
+
+    /// The question with further parts in its answer.
+    ///
+    /// # Errors
+    /// A part that contradicts the question.
+    pub fn question_with(
+        &self,
+        question: Question,
+        parts: &[Include],
+    ) -> Result<Question, ServiceError> {
+        let Question { snapshot, mut body, .. } = question;
+        body.include.extend_from_slice(parts);
+        ranges::settle(&mut body)?;
+        body.include.sort_unstable();
+        body.include.dedup();
+        let id = answer_id("imp", &snapshot, &body);
+        Ok(Question { snapshot, body, id })
     }
 
     fn stored_question(&self, id: &str) -> Result<Option<StoredQuestion>, ServiceError> {
