@@ -11,5 +11,6 @@ pub mod impact;
 pub mod paths;
 pub mod progress;
 pub mod structure;
+pub mod timeline;
 
 pub use progress::{Cancelled, Progress};
