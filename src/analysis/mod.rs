@@ -11,6 +11,7 @@ pub mod impact;
 pub mod paths;
 pub mod progress;
 pub mod structure;
+pub mod timeline;
 pub mod uncertainty;
 
 pub use progress::{Cancelled, Progress};
