@@ -14,6 +14,7 @@ use super::problem::{Code, Problem};
 use super::reply::etag;
 use super::run::{answered, permanent, respond};
 use crate::analysis::Progress;
+use crate::analysis::attribution::evaluations;
 use crate::model::scenario::{Include, ScenarioBody};
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
@@ -70,8 +71,11 @@ pub async fn post_impact(
     body: Body<ScenarioBody>,
 ) -> Result<HttpResponse, Problem> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
-    let estimate = estimate(snapshot.flow_count(), 8);
+    let flows = snapshot.flow_count();
     let question = service.question(snapshot, body.0)?;
+    let attributed = question.body.include.contains(&Include::Explanation);
+    let coalitions = if attributed { evaluations(question.body.shocks.len()) } else { 0 };
+    let estimate = estimate(flows, 8 + coalitions);
     if let Some(answer) = service.answers.get(&question.id) {
         return Ok(answered(answer));
     }

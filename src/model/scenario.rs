@@ -173,6 +173,9 @@ pub enum Response {
         /// What it makes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         product: Option<String>,
+        /// Stage that it adds to (default: the last stage of the product).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<String>,
         /// Where it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         country: Option<String>,
@@ -606,7 +609,7 @@ impl Shock {
 impl Response {
     fn check(&self, at: &str) -> Result<(), ScenarioError> {
         match self {
-            Self::Project { project, product, country, capacity, from_day, ramp_days } => {
+            Self::Project { project, product, country, capacity, from_day, ramp_days, .. } => {
                 let own = product.is_some() && country.is_some() && capacity.is_some();
                 if project.is_none() && !own {
                     return Err(ScenarioError::new(

@@ -178,15 +178,16 @@ impl ImpactModel {
         let snapshot = self.snapshot.clone();
         let diverts = self.rationing.diverts() && self.classes.named.contains(&true);
         let spare = self.options.substitution == Substitution::SpareCapacity;
-        let projects: Vec<(&str, &str, f64)> = responses
+        let projects: Vec<(&str, Option<&str>, &str, f64)> = responses
             .iter()
             .filter_map(|r| match r {
                 Response::Project {
                     product: Some(product),
+                    stage,
                     country: Some(country),
                     capacity: Some(capacity),
                     ..
-                } => Some((product.as_str(), country.as_str(), *capacity)),
+                } => Some((product.as_str(), stage.as_deref(), country.as_str(), *capacity)),
                 _ => None,
             })
             .collect();
@@ -219,11 +220,15 @@ impl ImpactModel {
                 }
             }
         }
-        for (product, country, quantity) in projects {
-            // A project joins the last stage of its product.
+        for (product, at_stage, country, quantity) in projects {
+            // A project joins the stage that it names, else the last stage of its product.
             let stage = |v: u32| (!snapshot.groups(v).is_empty(), v);
-            let all =
-                || snapshot.nodes().filter(|&v| snapshot.name(snapshot.product(v)) == product);
+            let all = || {
+                snapshot.nodes().filter(|&v| {
+                    snapshot.name(snapshot.product(v)) == product
+                        && at_stage.is_none_or(|s| snapshot.name(snapshot.stage(v)) == s)
+                })
+            };
             let at_home = all()
                 .filter(|&v| snapshot.name(snapshot.country(v)) == country)
                 .max_by_key(|&v| stage(v));

@@ -68,6 +68,11 @@ pub fn evaluate(
     let wants = |part| body.include.contains(&part);
     let (mut quality, sources) = quality(&model, &solution, &targets);
     quality.warnings = warnings(snapshot, question, &model);
+    let mut explained = wants(Include::Explanation)
+        .then(|| explanation(&model, &shocks, &solution, &targets));
+    if let Some(explained) = &mut explained {
+        super::attribution::attach(&model, &shocks, &targets, explained, progress)?;
+    }
     let removed = shocks.removed();
     Ok(ImpactAnswer {
         id: id.clone(),
@@ -86,8 +91,7 @@ pub fn evaluate(
         rationing: model.rationing().clone(),
         nodes: wants(Include::Nodes).then(|| node_losses(snapshot, &shocks, &solution)),
         losses: wants(Include::Nodes).then_some("sparse"),
-        explanation: wants(Include::Explanation)
-            .then(|| explanation(&model, &shocks, &solution, &targets)),
+        explanation: explained,
         quality,
         sources,
         scenario: body.clone(),
@@ -290,8 +294,14 @@ fn explanation(
                     .all
                     .iter()
                     .zip(by_shock)
-                    .map(|(s, amount)| OriginShare { name: s.name.clone(), amount })
+                    .map(|(s, amount)| ShockShare {
+                        name: s.name.clone(),
+                        amount,
+                        shapley: None,
+                        error: None,
+                    })
                     .collect(),
+                attribution: None,
                 origins: origins
                     .iter()
                     .take(ORIGINS)
