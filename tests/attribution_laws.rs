@@ -147,10 +147,11 @@ fn sampled_values_add_up_repeat_and_agree_within_their_errors() {
     let small = 8;
     let cubic = |c: &Coalition| (c.members().map(|p| weight[p]).sum::<f64>() / 36.0).powi(3);
     let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(3);
-    let found = shapley::sampled(small, 1, &mut rng, |all: &[Coalition]| -> Result<_, Infallible> {
-        Ok(all.iter().map(|c| vec![cubic(c)]).collect())
-    })
-    .unwrap();
+    let found =
+        shapley::sampled(small, 1, &mut rng, |all: &[Coalition]| -> Result<_, Infallible> {
+            Ok(all.iter().map(|c| vec![cubic(c)]).collect())
+        })
+        .unwrap();
     let errors = &found.errors.as_ref().unwrap()[0];
     let truth = exact(small, |mask| cubic(&Coalition::of_mask(mask)));
     assert!(errors.iter().any(|e| *e > 0.0));
@@ -178,7 +179,12 @@ fn raw() -> impl Strategy<Value = Raw> {
             prop::collection::vec((0u8..4, 0.0f64..1.0), (PRODUCTS * PRODUCTS) as usize),
             prop::collection::vec((node, 0.1f64..=1.0), 2..6),
         )
-            .prop_map(|(products, flows, rules, shocks)| Raw { products, flows, rules, shocks })
+            .prop_map(|(products, flows, rules, shocks)| Raw {
+                products,
+                flows,
+                rules,
+                shocks,
+            })
     })
 }
 

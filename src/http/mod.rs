@@ -4,10 +4,12 @@
 //! summary in the OpenAPI document), an annotation and a few lines that call the service.
 
 pub mod changes;
+pub mod concentration;
 pub mod csv;
 pub mod edge;
 pub mod explore;
 pub mod exports;
+pub mod exposure;
 
 pub mod extract;
 pub mod flows;

@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations, registers,
-    requirements, scenarios,
+    changes, concentration, explore, exports, exposure, flows, graphs, impacts, imports, jobs,
+    nodes, operations, registers, requirements, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -19,6 +19,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)
         .service(impacts::get_knock_outs)
+        // Criticality beside impact
+        .service(concentration::post_concentration)
+        .service(concentration::get_concentration)
+        .service(exposure::post_exposure)
+        .service(exposure::get_exposure)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)

@@ -3,11 +3,16 @@
 //! Knows no HTTP. Handlers and the command line call it; it calls the analyses with a snapshot
 //! and turns their indices into ids.
 
+pub mod analyses;
 pub mod answers;
 pub mod catalogue;
+pub mod concentration;
+pub mod criticality;
 pub mod diff;
+pub mod economic;
 pub mod error;
 pub mod explore;
+pub mod exposure;
 pub mod filter;
 pub mod graphs;
 pub mod idempotency;

@@ -54,10 +54,9 @@ impl Coalition {
 
     /// The players, ascending.
     pub fn members(&self) -> impl Iterator<Item = usize> + '_ {
-        self.0
-            .iter()
-            .enumerate()
-            .flat_map(|(w, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| w * 64 + b))
+        self.0.iter().enumerate().flat_map(|(w, &word)| {
+            (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| w * 64 + b)
+        })
     }
 }
 

@@ -119,7 +119,8 @@ impl Concentration {
             }
         }
         // Squares are convex: the unknown part weighs most in the hands of one party.
-        let joined = |share: f64, score: f64| score * ((share + self.unknown).powi(2) - share * share);
+        let joined =
+            |share: f64, score: f64| score * ((share + self.unknown).powi(2) - share * share);
         let worst = self
             .shares
             .iter()

@@ -68,8 +68,8 @@ pub fn evaluate(
     let wants = |part| body.include.contains(&part);
     let (mut quality, sources) = quality(&model, &solution, &targets);
     quality.warnings = warnings(snapshot, question, &model);
-    let mut explained = wants(Include::Explanation)
-        .then(|| explanation(&model, &shocks, &solution, &targets));
+    let mut explained =
+        wants(Include::Explanation).then(|| explanation(&model, &shocks, &solution, &targets));
     if let Some(explained) = &mut explained {
         super::attribution::attach(&model, &shocks, &targets, explained, progress)?;
     }
