@@ -18,6 +18,7 @@ pub mod impacts;
 mod imports;
 pub mod jobs;
 pub mod lists;
+pub mod mitigations;
 pub mod nodes;
 pub mod once;
 pub mod openapi;

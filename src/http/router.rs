@@ -4,7 +4,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     changes, concentration, explore, exports, exposure, flows, graphs, impacts, imports, jobs,
-    nodes, operations, registers, requirements, scenarios,
+    mitigations, nodes, operations, registers, requirements, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -19,6 +19,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)
         .service(impacts::get_knock_outs)
+        .service(mitigations::get_mitigations)
+        .service(mitigations::get_economic)
         // Criticality beside impact
         .service(concentration::post_concentration)
         .service(concentration::get_concentration)

@@ -11,10 +11,10 @@ use super::jobs::accepted;
 use super::problem::Problem;
 use crate::analysis::Progress;
 use crate::graph::Snapshot;
-use crate::service::ServiceError;
 use crate::service::analyses::Analysis;
 use crate::service::answers::Answer;
 use crate::service::jobs::Estimate;
+use crate::service::{Service, ServiceError};
 
 /// Work estimated above this becomes a job unless `Prefer: wait` is sent, in seconds.
 const SYNC_SECONDS: f64 = 30.0;
@@ -99,6 +99,9 @@ pub async fn analysed<Q: Analysis + Send + 'static>(
     snapshot: Arc<Snapshot>,
     question: Q,
 ) -> Result<HttpResponse, Problem> {
+    if let Some(answer) = service.answers.get(&Service::analysis_id(&snapshot, &question)) {
+        return Ok(answered(answer));
+    }
     let shared = service.clone();
     respond(service, request, kind, estimate, move |progress| {
         shared.analyse(&snapshot, &question, progress)

@@ -19,6 +19,7 @@ pub mod idempotency;
 pub mod impacts;
 pub mod imports;
 pub mod jobs;
+pub mod mitigations;
 pub mod objects;
 pub mod pool;
 pub mod reference;

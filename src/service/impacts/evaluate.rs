@@ -105,6 +105,8 @@ fn links(id: &str, graph: &str) -> BTreeMap<&'static str, String> {
         ("self", format!("/v1/impacts/{id}")),
         ("explanation", format!("/v1/impacts/{id}/explanation")),
         ("table", format!("/v1/impacts/{id}/table.csv")),
+        ("mitigations", format!("/v1/impacts/{id}/mitigations")),
+        ("economic", format!("/v1/impacts/{id}/economic")),
         ("graph", format!("/v1/graphs/{graph}")),
     ])
 }
