@@ -14,7 +14,7 @@ pub mod units;
 use std::sync::{Arc, LazyLock};
 
 use crate::model::Countries;
-use tables::Tables;
+use tables::{Assessment, Tables};
 
 /// Name of the graph that is synthesised from the reference tables.
 pub const CRITICAL_MINERALS: &str = "critical-minerals";
@@ -25,11 +25,22 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| match Tables::embedded() {
     Err(error) => unreachable!("{error}"),
 });
 
+static ASSESSMENT: LazyLock<Assessment> = LazyLock::new(|| match Assessment::embedded() {
+    Ok(tables) => tables,
+    // As above.
+    Err(error) => unreachable!("{error}"),
+});
+
 static COUNTRIES: LazyLock<Arc<Countries>> = LazyLock::new(|| Arc::new(TABLES.country_register()));
 
 /// The reference tables of this program, read and checked once.
 pub fn tables() -> &'static Tables {
     &TABLES
+}
+
+/// Tables that judge answers: published scores, value added, published estimates.
+pub fn assessment() -> &'static Assessment {
+    &ASSESSMENT
 }
 
 /// The register of countries of this program.

@@ -15,6 +15,7 @@ use super::reply::etag;
 use super::run::{answered, permanent, respond};
 use super::sensitivity::once_more;
 use crate::analysis::Progress;
+use crate::analysis::attribution::evaluations;
 use crate::model::scenario::{Include, ScenarioBody};
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
@@ -38,7 +39,9 @@ fn estimate(flows: usize, scenarios: usize) -> Estimate {
 /// What a question will probably take.
 pub(super) fn estimate_question(question: &Question) -> Estimate {
     let network = question.snapshot.network();
-    let plain = estimate(network.flow_count(), 8);
+    let attributed = question.body.include.contains(&Include::Explanation);
+    let coalitions = if attributed { evaluations(question.body.shocks.len()) } else { 0 };
+    let plain = estimate(network.flow_count(), 8 + coalitions);
     let figures = network.node_count() + network.flow_count() + network.requirements.len();
     let range = ranges::estimate(network.flow_count(), figures, &question.body, 1);
     Estimate { seconds: plain.seconds + range.seconds, bytes: plain.bytes + range.bytes }

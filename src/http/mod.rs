@@ -6,11 +6,13 @@
 pub mod admin;
 pub mod changes;
 pub mod comparisons;
+pub mod concentration;
 pub mod csv;
 pub mod cut_sets;
 pub mod edge;
 pub mod explore;
 pub mod exports;
+pub mod exposure;
 
 pub mod extract;
 pub mod flows;
@@ -21,6 +23,7 @@ mod imports;
 pub mod jobs;
 pub mod lists;
 pub mod metrics;
+pub mod mitigations;
 pub mod nodes;
 pub mod once;
 pub mod openapi;

@@ -3,9 +3,9 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, changes, comparisons, cut_sets, explore, exports, flows, graphs, impacts, imports, jobs,
-    metrics, nodes, operations, overview, protection, registers, reports, requirements, scenarios,
-    sensitivity, structure,
+    admin, changes, comparisons, concentration, cut_sets, explore, exports, exposure, flows,
+    graphs, impacts, imports, jobs, metrics, mitigations, nodes, operations, overview, protection,
+    registers, reports, requirements, scenarios, sensitivity, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -64,6 +64,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(reports::get_brief)
         .service(reports::get_workbook)
         .service(reports::get_table)
+        .service(mitigations::get_mitigations)
+        .service(mitigations::get_economic)
+        // Criticality beside impact
+        .service(concentration::post_concentration)
+        .service(concentration::get_concentration)
+        .service(exposure::post_exposure)
+        .service(exposure::get_exposure)
         // Graphs
         .service(graphs::list_graphs)
         .service(graphs::get_graph)

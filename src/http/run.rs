@@ -1,5 +1,7 @@
 //! How an analysis is answered: from the cache, at once on the pool, or as a job.
 
+use std::sync::Arc;
+
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -9,9 +11,11 @@ use super::guard::who;
 use super::jobs::accepted;
 use super::problem::Problem;
 use crate::analysis::Progress;
-use crate::service::ServiceError;
+use crate::graph::Snapshot;
+use crate::service::analyses::Analysis;
 use crate::service::answers::Answer;
 use crate::service::jobs::Estimate;
+use crate::service::{Service, ServiceError};
 
 /// Work estimated above this becomes a job unless `Prefer: wait` is sent, in seconds.
 const SYNC_SECONDS: f64 = 30.0;
@@ -83,4 +87,46 @@ pub fn permanent(answer: Answer) -> HttpResponse {
         .insert_header((ETAG, format!("\"{}\"", answer.id)))
         .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
         .body(answer.body)
+}
+
+/// Answers an analysis of a snapshot: kept, at once, or as a job.
+///
+/// # Errors
+/// What the analysis returns.
+pub async fn analysed<Q: Analysis + Send + 'static>(
+    service: &App,
+    request: &HttpRequest,
+    kind: &'static str,
+    estimate: Estimate,
+    snapshot: Arc<Snapshot>,
+    question: Q,
+) -> Result<HttpResponse, Problem> {
+    if let Some(answer) = service.answers.get(&Service::analysis_id(&snapshot, &question)) {
+        return Ok(answered(answer));
+    }
+    let shared = service.clone();
+    respond(service, request, kind, estimate, move |progress| {
+        shared.analyse(&snapshot, &question, progress)
+    })
+    .await
+}
+
+/// The answer of an analysis by its id: the same bytes, also after a restart.
+///
+/// # Errors
+/// An unknown id; what the analysis returns.
+pub async fn analysed_again<Q: Analysis + Send + 'static>(
+    service: &App,
+    id: &str,
+) -> Result<HttpResponse, Problem> {
+    if id.starts_with(Q::PREFIX)
+        && let Some(answer) = service.answers.get(id)
+    {
+        return Ok(permanent(answer));
+    }
+    let (shared, name) = (service.clone(), id.to_owned());
+    let (snapshot, question) = service.blocking(move || shared.analysis_of::<Q>(&name)).await?;
+    let shared = service.clone();
+    let work = move || shared.analyse(&snapshot, &question, &Progress::silent());
+    Ok(permanent(service.pool.run(work).await?))
 }

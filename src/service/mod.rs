@@ -4,13 +4,20 @@
 //! and turns their indices into ids.
 
 pub mod access;
+pub mod analyses;
+pub mod answers;
 pub mod answers;
 pub mod catalogue;
+pub mod catalogue;
 pub mod comparisons;
+pub mod concentration;
+pub mod criticality;
 pub mod cut_sets;
 pub mod diff;
+pub mod economic;
 pub mod error;
 pub mod explore;
+pub mod exposure;
 pub mod filter;
 pub mod graphs;
 pub mod idempotency;
@@ -18,6 +25,7 @@ pub mod impacts;
 pub mod imports;
 pub mod jobs;
 pub mod memory;
+pub mod mitigations;
 pub mod objects;
 pub mod overview;
 pub mod pool;

@@ -74,7 +74,8 @@ pub fn sources(tables: &Tables) -> Vec<Source> {
         .collect()
 }
 
-fn by_table(tables: &Tables) -> [(&'static str, Vec<&str>); 10] {
+fn by_table(tables: &Tables) -> [(&'static str, Vec<&str>); 13] {
+    let judged = crate::dataset::assessment();
     [
         ("production", tables.production.iter().map(|r| &*r.source).collect()),
         ("uses", tables.uses.iter().map(|r| &*r.source).collect()),
@@ -86,6 +87,9 @@ fn by_table(tables: &Tables) -> [(&'static str, Vec<&str>); 10] {
         ("projects", tables.projects.iter().map(|r| &*r.source).collect()),
         ("countries", tables.countries.iter().map(|r| &*r.source).collect()),
         ("capacities", tables.capacities.iter().map(|r| &*r.source).collect()),
+        ("criticality", judged.criticality.iter().map(|r| &*r.source).collect()),
+        ("value_added", judged.value_added.iter().map(|r| &*r.source).collect()),
+        ("benchmarks", judged.benchmarks.iter().map(|r| &*r.source).collect()),
     ]
 }
 

@@ -4,6 +4,7 @@
 //! A table is read whole or not at all: one bad row makes an error that lists all bad rows of all
 //! tables. Rows come out in the order of their keys, so the order of the lines does not matter.
 
+mod assessment;
 mod check;
 mod read;
 mod reader;
@@ -18,6 +19,7 @@ use crate::model::Countries;
 use crate::model::country::Country;
 use crate::model::figure::FigureClass;
 
+pub use assessment::{Assessment, BenchmarkRow, CriticalityRow, ValueAddedRow};
 use reader::{TableRow, read_table};
 pub use rows::{
     BomRow, CapacityRow, CountryRow, NETWORK_STAGES, PolicyRow, ProductionRow, ProjectRow,

@@ -192,8 +192,11 @@ pub struct TargetExplanation {
     pub other: f64,
     /// Part that would stay if only the binding input were made whole: other inputs are short too.
     pub joint: f64,
-    /// Part of each shock that names a group.
-    pub by_shock: Vec<OriginShare>,
+    /// Part of each shock: along the binding chains (`amount`), and its Shapley value.
+    pub by_shock: Vec<ShockShare>,
+    /// How the Shapley values were computed (two shocks or more).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attribution: Option<AttributionView>,
     /// Shocked nodes and cut flows that account for most.
     pub origins: Vec<OriginShare>,
 }
@@ -229,6 +232,38 @@ pub struct OriginShare {
     pub name: String,
     /// How much of the target's baseline.
     pub amount: f64,
+}
+
+/// Part of a loss by shock.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ShockShare {
+    /// Name of the shock.
+    pub name: String,
+    /// How much of the target's baseline the binding chains lead back to it.
+    pub amount: f64,
+    /// Its mean marginal loss over all orders in which the shocks could happen. Adds up over the
+    /// shocks to the target's loss in `results`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shapley: Option<f64>,
+    /// Standard error of `shapley`, if it was sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
+}
+
+/// How Shapley values were computed.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct AttributionView {
+    /// `exact` (all coalitions, up to 12 shocks) or `sampled` (orders, each forwards and
+    /// backwards).
+    pub method: &'static str,
+    /// Coalitions of shocks that were evaluated.
+    pub evaluations: usize,
+    /// Orders that were sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub orders: Option<usize>,
+    /// Seed of the orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// What an answer rests on.

@@ -73,6 +73,11 @@ pub fn evaluate(
         quality.warnings.extend(ranged.write(&mut results));
     }
     let (range, sensitivity) = ranged.map_or((None, None), |r| (Some(r.basis), r.sensitivity));
+    let mut explained =
+        wants(Include::Explanation).then(|| explanation(&model, &shocks, &solution, &targets));
+    if let Some(explained) = &mut explained {
+        super::attribution::attach(&model, &shocks, &targets, explained, progress)?;
+    }
     let removed = shocks.removed();
     Ok(ImpactAnswer {
         id: id.clone(),
@@ -91,8 +96,7 @@ pub fn evaluate(
         rationing: model.rationing().clone(),
         nodes: wants(Include::Nodes).then(|| node_losses(snapshot, &shocks, &solution)),
         losses: wants(Include::Nodes).then_some("sparse"),
-        explanation: wants(Include::Explanation)
-            .then(|| explanation(&model, &shocks, &solution, &targets)),
+        explanation: explained,
         range,
         sensitivity,
         quality,
@@ -117,6 +121,8 @@ fn links(id: &str, graph: &str) -> BTreeMap<&'static str, String> {
         ("brief", format!("/v1/impacts/{id}/brief.html")),
         ("explore", format!("/explore?impact={id}")),
         ("methods", "/methods".to_owned()),
+        ("mitigations", format!("/v1/impacts/{id}/mitigations")),
+        ("economic", format!("/v1/impacts/{id}/economic")),
         ("graph", format!("/v1/graphs/{graph}")),
     ])
 }
@@ -306,8 +312,14 @@ fn explanation(
                     .all
                     .iter()
                     .zip(by_shock)
-                    .map(|(s, amount)| OriginShare { name: s.name.clone(), amount })
+                    .map(|(s, amount)| ShockShare {
+                        name: s.name.clone(),
+                        amount,
+                        shapley: None,
+                        error: None,
+                    })
                     .collect(),
+                attribution: None,
                 origins: origins
                     .iter()
                     .take(ORIGINS)

@@ -4,6 +4,7 @@
 //! with the engine, [`answer`] is the shape of the answer, [`many`] holds batches and knock-outs.
 
 pub mod answer;
+pub mod attribution;
 pub mod evaluate;
 pub mod headline;
 pub mod many;

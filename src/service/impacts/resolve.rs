@@ -152,7 +152,8 @@ fn destination(targets: &[&String]) -> Selector {
 
 /// A project of the register by its name: what, where, how much.
 fn resolve_project(response: &mut Response, at: &str) -> Result<(), ServiceError> {
-    let Response::Project { project: Some(name), product, country, capacity, .. } = response else {
+    let Response::Project { project: Some(name), product, stage, country, capacity, .. } = response
+    else {
         return Ok(());
     };
     let projects = registers::projects(dataset::tables());
@@ -166,6 +167,7 @@ fn resolve_project(response: &mut Response, at: &str) -> Result<(), ServiceError
         });
     };
     product.get_or_insert_with(|| entry.product.clone());
+    stage.get_or_insert_with(|| entry.stage.clone());
     country.get_or_insert_with(|| entry.country.clone());
     if capacity.is_none() {
         let known = entry.capacity_in_graph.as_ref().or(entry.capacity.as_ref());

@@ -1,0 +1,53 @@
+//! Exposure: how much of a target's supply comes from a set of nodes.
+
+use actix_web::{HttpRequest, HttpResponse, get, post, web};
+
+use super::App;
+use super::extract::{Body, Params};
+use super::graphs::Nothing;
+use super::problem::Problem;
+use super::run::{analysed, analysed_again};
+use crate::service::analyses::Framed;
+use crate::service::exposure::{ExposureAnswer, ExposureBody};
+use crate::service::jobs::Estimate;
+
+/// Tells how much of a target's supply comes from a set of nodes, directly and through the chain.
+///
+/// Shares of supply say what touches the set; `loss_without` says what stops without it. `on` may
+/// name countries, blocs, owners (`attributes`), stages, products or nodes.
+#[utoipa::path(tag = "Explore",
+    params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
+    request_body(content = ExposureBody, examples(
+        ("7 EU on China" = (summary = "How dependent are EU electric vehicles on China, counting indirect paths?",
+            value = json!({"target": {"product": "electric_vehicles", "stage": "industry", "bloc": "EU"}, "on": {"country": "CHN"}}))),
+        ("17 A destroyer" = (summary = "Which inputs does a DDG-51 need, and what of them is Chinese?",
+            value = json!({"target": {"product": "ddg51"}, "on": {"country": "CHN"}}))))),
+    responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>)))]
+#[post("/v1/graphs/{g}/exposure")]
+pub async fn post_exposure(
+    service: App,
+    path: web::Path<String>,
+    request: HttpRequest,
+    _query: Params<Nothing>,
+    body: Body<ExposureBody>,
+) -> Result<HttpResponse, Problem> {
+    let snapshot = service.snapshot(&path, body.0.at).await?;
+    let mut question = body.0;
+    question.at = Some(snapshot.info().version);
+    let flows = snapshot.flow_count();
+    let estimate = Estimate { seconds: flows as f64 / 5e6, bytes: flows as u64 * 64 };
+    analysed(&service, &request, "exposure", estimate, snapshot, question).await
+}
+
+/// Gets an exposure again by its id: the same bytes.
+#[utoipa::path(tag = "Explore",
+    params(("id" = String, Path, description = "Id of the answer", example = "exp_…")),
+    responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>)))]
+#[get("/v1/exposures/{id}")]
+pub async fn get_exposure(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    analysed_again::<ExposureBody>(&service, &path).await
+}
