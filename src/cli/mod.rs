@@ -180,6 +180,7 @@ fn open(config: &Config) -> Result<Service, Failure> {
     let options = ServiceOptions {
         cpu_threads: config.cpu_threads,
         answer_cache_bytes: config.answer_cache_mib << 20,
+        graph_memory_bytes: config.graph_memory_mib << 20,
         job_deadline: config.job_deadline,
     };
     Ok(Service::new(store, &options)?)

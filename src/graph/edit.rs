@@ -383,8 +383,8 @@ mod tests {
     use crate::model::change::{FlowKey, RecordKey};
     use crate::model::network::Draft;
     use crate::model::{
-        Change, Figure, FlowRecord, Network, NetworkBuilder, NodeRecord, Record,
-        RequirementRecord, Rule,
+        Change, Figure, FlowRecord, Network, NetworkBuilder, NodeRecord, Record, RequirementRecord,
+        Rule,
     };
 
     const IDS: [&str; 7] = ["a", "b", "bb", "c", "d", "e", "zz"];

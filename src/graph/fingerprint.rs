@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::Snapshot;
-use crate::model::network::{FigureColumn, FigureMeta};
 use crate::model::Symbol;
+use crate::model::network::{FigureColumn, FigureMeta};
 use crate::model::record::Attributes;
 
 /// Rows hashed by one thread at a time.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
-use crate::model::network::Column;
+use crate::model::network::{Column, Draft};
 use crate::model::{Countries, GraphSettings, Network, Symbol};
 
 /// Which graph and version a snapshot is of.
@@ -133,6 +133,26 @@ impl Snapshot {
             row_sum: OnceLock::new(),
             network,
         }
+    }
+
+    /// The same content under other settings. Shares all memory with this one.
+    #[must_use]
+    pub fn with_settings(&self, settings: &GraphSettings) -> Self {
+        let mut same = self.clone();
+        same.info.settings = settings.clone();
+        same
+    }
+
+    /// Takes over what was computed at first use by a snapshot of the same version.
+    pub fn share(&mut self, twin: &Self) {
+        if self.info.version == twin.info.version && self.row_sum.get().is_none() {
+            self.row_sum = twin.row_sum.clone();
+        }
+    }
+
+    /// Flows that arrive at each node, as [`Draft::with_arrivals`] takes them.
+    pub fn draft(&self) -> Draft<'_> {
+        Draft::with_arrivals(&self.network, &self.in_start, &self.in_flow)
     }
 
     /// Graph, version, settings.

@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, explore, exports, flows, graphs, impacts, imports, jobs, nodes, operations, registers,
-    requirements, scenarios,
+    changes, explore, exports, flows, graphs, impacts, imports, jobs, merges, nodes, operations,
+    registers, requirements, retention, scenarios,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -26,7 +26,12 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(graphs::delete_graph)
         .service(graphs::list_versions)
         .service(graphs::get_diff)
+        .service(retention::get_retention)
+        .service(retention::put_retention)
+        .service(retention::put_tag)
+        .service(retention::delete_tag)
         .service(changes::post_changes)
+        .service(merges::post_merge)
         .service(imports::import_graph)
         .service(exports::export_graph)
         // Rows

@@ -121,9 +121,11 @@ impl<'a> Draft<'a> {
         for (index, change) in changes.iter().enumerate() {
             match change {
                 Change::Put(record) => {
-                    record
-                        .check()
-                        .map_err(|problem| ChangeError { index, problem, absent: false })?;
+                    record.check().map_err(|problem| ChangeError {
+                        index,
+                        problem,
+                        absent: false,
+                    })?;
                     match record {
                         Record::Node(node) => {
                             batch.nodes.insert(&node.id, (index, NodeChange::Put(node)));

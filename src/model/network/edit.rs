@@ -170,8 +170,7 @@ impl Network {
                     table.product.splice(shift, &product);
                 },
                 || {
-                    for column in [&mut table.quantity, &mut table.capacity, &mut table.lead_days]
-                    {
+                    for column in [&mut table.quantity, &mut table.capacity, &mut table.lead_days] {
                         column.shift(shift);
                     }
                     table.joint.shift(shift);
@@ -293,8 +292,8 @@ fn requirement(r: &RequirementRecord, symbols: &mut Symbols) -> Requirement {
 #[cfg(test)]
 mod tests {
     use super::super::NetworkBuilder;
-    use crate::model::change::{FlowKey, RecordKey};
     use super::*;
+    use crate::model::change::{FlowKey, RecordKey};
 
     fn network() -> Network {
         let mut builder = NetworkBuilder::new();

@@ -87,9 +87,8 @@ impl<T: Clone> Sparse<T> {
             }
             return;
         }
-        let mut all: Vec<(u32, T)> = self.rows.iter().copied().zip(self.values.iter().cloned())
-            .chain(late)
-            .collect();
+        let mut all: Vec<(u32, T)> =
+            self.rows.iter().copied().zip(self.values.iter().cloned()).chain(late).collect();
         all.sort_by_key(|(row, _)| *row);
         (self.rows, self.values) = pair(all);
     }
