@@ -75,11 +75,8 @@ fn the_daily_inventory_model_is_reproduced_over_http() {
                 ("value_added", "value_added"),
                 ("final_consumption", "final_consumption"),
             ] {
-                let ours = if day < 0 {
-                    &totals["baseline"][name]
-                } else {
-                    &totals[name][day as usize]
-                };
+                let ours =
+                    if day < 0 { &totals["baseline"][name] } else { &totals[name][day as usize] };
                 near(ours, number(&row[column]), &format!("{what} {name}"));
             }
             let made =
@@ -169,9 +166,8 @@ fn a_steady_answer_has_a_clock_too() {
     let (_dir, server) = empty();
     chain(&server);
     let shock = json!({"select": {"node": "ore"}, "loss": 0.5});
-    let steady = server
-        .post("/v1/graphs/chain/impacts", &question(json!({}), shock, json!([])))
-        .ok(200);
+    let steady =
+        server.post("/v1/graphs/chain/impacts", &question(json!({}), shock, json!([]))).ok(200);
     let result = &steady["results"][0];
     assert_eq!(result["loss"]["value"], 0.5);
     // Half of the need arrives: four weeks last for eight.
@@ -247,12 +243,8 @@ fn bad_questions_get_a_clear_problem() {
         json!([]),
     );
     let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
-    let job = server.send(
-        "POST",
-        "/v1/graphs/chain/impacts",
-        &headers,
-        long.to_string().as_bytes(),
-    );
+    let job =
+        server.send("POST", "/v1/graphs/chain/impacts", &headers, long.to_string().as_bytes());
     assert_eq!(job.status, 202, "{}", job.text);
 }
 

@@ -55,6 +55,9 @@ pub struct NewSupply {
     pub ramp_days: f64,
     /// Node whose inputs limit it (the host of a by-product), if it is modelled.
     pub host: Option<u32>,
+    /// Node out of whose process it comes, where nobody in the country makes it yet: a by-product
+    /// cannot exceed its host.
+    pub process: Option<u32>,
 }
 
 /// One input of one consumer whose loss its market settles.
@@ -143,8 +146,9 @@ impl Pools<'_> {
                 let limit = new.host.map_or([0.0; L], |host| {
                     self.rows.node_loss(host, &[0.0; L], losses, &Unscaled)
                 });
+                let process = new.process.map_or([0.0; L], |v| losses[v as usize]);
                 for lane in 0..L {
-                    supply[lane] += new.quantity * (1.0 - limit[lane]);
+                    supply[lane] += new.quantity * (1.0 - limit[lane].max(process[lane]));
                 }
             }
             let raw: Vec<([f64; L], [f64; L])> =

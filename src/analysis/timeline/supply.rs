@@ -72,6 +72,8 @@ impl<'m> Market<'m> {
                     let rows = setting.rows(step).unwrap_or(pools.rows);
                     rows.node_loss(host, &[0.0], losses, &Unscaled)[0]
                 });
+                let process = new.process.map_or(0.0, |v| losses[v as usize][0]);
+                let limit = limit.max(process);
                 supply += new.quantity * ramp(new, setting.day(step)) * (1.0 - limit);
             }
             list.clear();

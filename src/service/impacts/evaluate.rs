@@ -16,7 +16,7 @@ use crate::analysis::impact::{
 use crate::graph::Snapshot;
 use crate::model::FigureClass;
 use crate::model::scenario::{
-    Direction, Include, Mode, Rationing, RationingRule, Response, ScenarioBody, Shock, StopRule,
+    Direction, Include, Mode, Rationing, RationingRule, Response, Shock, StopRule,
 };
 
 /// Losses up to this are not listed.
@@ -65,6 +65,7 @@ pub fn evaluate(
         .zip(brackets)
         .map(|((target, outcome), bracket)| result(snapshot, target, outcome, bracket))
         .collect();
+    let timed = timeline::evaluate(models, question, &shocks, &targets, &mut results, progress)?;
     let wants = |part| body.include.contains(&part);
     let (mut quality, sources) = quality(&model, &solution, &targets);
     quality.warnings = warnings(snapshot, question, &model);
@@ -78,7 +79,6 @@ pub fn evaluate(
     if let Some(explained) = &mut explained {
         super::attribution::attach(&model, &shocks, &targets, explained, progress)?;
     }
-    let timed = timeline::evaluate(models, question, &shocks, &targets, &mut results, progress)?;
     let mut nodes = wants(Include::Nodes).then(|| node_losses(snapshot, &shocks, &solution));
     if let (Some(timed), Some(nodes)) = (&timed, &mut nodes) {
         timed.write_nodes(snapshot, nodes);
@@ -406,10 +406,6 @@ fn quality(
     sources.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.source.cmp(&b.source)));
     sources.truncate(SOURCES);
     (quality, sources)
-}
-
-fn wants_range(body: &ScenarioBody) -> bool {
-    body.draws.is_some_and(|d| d > 0) || body.include.contains(&Include::Range)
 }
 
 fn warnings(snapshot: &Snapshot, question: &Question, model: &ImpactModel) -> Vec<String> {

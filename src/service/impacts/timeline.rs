@@ -231,6 +231,9 @@ pub fn estimate(question: &Question) -> Estimate {
     if body.include.contains(&Include::Timeline) {
         runs += 1.0 + body.responses.len().min(MOST_MEASURES) as f64;
     }
+    if body.model.mode == Mode::Timeline {
+        runs += f64::from(body.draws.unwrap_or(0));
+    }
     let network = question.snapshot.network();
     let (nodes, flows) = (network.node_count(), network.flow_count());
     let listed = steps.min(4000.0) * body.targets.len() as f64;
