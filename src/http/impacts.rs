@@ -23,7 +23,7 @@ use crate::service::impacts::answer::{ImpactAnswer, TargetExplanation};
 use crate::service::impacts::many::{
     BatchBody, BatchLine, KnockOutAnswer, KnockOutBody, batch, knock_out_answer, knock_outs,
 };
-use crate::service::impacts::{Question, answer_id, ranges};
+use crate::service::impacts::{Question, answer_id, ranges, timeline};
 use crate::service::jobs::Estimate;
 
 /// Scenarios of one batch from which on it is estimated to take long, by flows of the graph.
@@ -44,7 +44,11 @@ pub(super) fn estimate_question(question: &Question) -> Estimate {
     let plain = estimate(network.flow_count(), 8 + coalitions);
     let figures = network.node_count() + network.flow_count() + network.requirements.len();
     let range = ranges::estimate(network.flow_count(), figures, &question.body, 1);
-    Estimate { seconds: plain.seconds + range.seconds, bytes: plain.bytes + range.bytes }
+    let time = timeline::estimate(question);
+    Estimate {
+        seconds: plain.seconds + range.seconds + time.seconds,
+        bytes: plain.bytes + range.bytes + time.bytes,
+    }
 }
 
 /// Asks what is lost when part of a graph is removed, restricted or cut.
@@ -52,6 +56,23 @@ pub(super) fn estimate_question(question: &Question) -> Estimate {
 /// The answer has a headline, and for each target its loss as a share of the baseline, the bracket
 /// between the two ends of rationing, the inputs that bind and the reason of a zero. `include` adds
 /// node losses, binding chains, ranges over draws of the uncertain figures and what drives them. The same question on the same version has the same id.
+///
+/// `model.mode: timeline` answers in steps of days or weeks: the loss is then the mean over the
+/// horizon (the share of the period's output that is lost), with the peak, the first shortage, the
+/// days to 5, 20 and 50 % and the recovery beside it (`path`), and the steady end (`steady`).
+/// `include: ["timeline"]` adds the path of each target, what is in store, what binds when, and what
+/// each stock, stockpile, project and substitute buys. Stocks come from `stock_days` of the nodes
+/// (or their attribute `stock_days.<input>`), else from `model.timeline.stock_days`, else from the
+/// graph. Orders are `frozen` (the limit is the steady state) or `adaptive`.
+///
+/// `model.compat: inoue_todo` (with `mode: timeline`) reproduces the daily inventory model of Inoue
+/// and Todo 2019: final demand per node from `model.timeline.final_demand`, else from the attribute
+/// `final_demand`, else what a node's `output` exceeds its flows by; days of cover from `stock_days`
+/// (default 15), tau from `refill_days` (default 6); `horizon_days` is the number of days; capacity
+/// losses are shocks with `loss` and `from_day`; a recovery over R days after H days is `days`: H and
+/// `recovery`: `{"shape": "linear", "days": R}`; rationing `proportional`, or `priority` for final
+/// demand last. `timeline.totals` holds production, value added and final consumption of every day,
+/// `timeline.targets[].production` that of each target.
 #[utoipa::path(tag = "Answer",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = ScenarioBody, examples(
@@ -72,6 +93,8 @@ pub(super) fn estimate_question(question: &Question) -> Estimate {
             value = json!({"scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}))),
         ("6 With its range" = (summary = "The flagship with the 5th to 95th percentile of 1000 draws, and what drives it",
             value = json!({"scenario": "china-refining-stops", "include": ["range", "sensitivity"]}))),
+        ("8 Licences over time" = (summary = "When do stocks run out, and what does the new plant buy?",
+            value = json!({"scenario": "gallium-squeeze-us-japan", "include": ["timeline"]}))),
         ("7 Nothing" = (summary = "Removing nothing loses nothing, and says why",
             value = json!({"scenario": "no-op"}))))),
     responses((status = 200, description = "The answer", body = ImpactAnswer),

@@ -45,6 +45,7 @@ pub mod scenarios;
 pub mod sensitivity;
 pub mod server;
 pub mod structure;
+mod timelines;
 
 /// The service as handlers get it.
 pub type App = actix_web::web::Data<crate::service::Service>;

@@ -6,6 +6,7 @@ use super::{
     admin, changes, comparisons, concentration, cut_sets, explore, exports, exposure, flows,
     graphs, impacts, imports, jobs, merges, metrics, mitigations, nodes, operations, overview,
     protection, registers, reports, requirements, retention, scenarios, sensitivity, structure,
+    timelines,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -16,6 +17,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_impact)
         .service(impacts::get_explanation)
         .service(impacts::get_impact_table)
+        .service(timelines::get_timeline)
         .service(sensitivity::get_range)
         .service(sensitivity::get_sensitivity)
         .service(comparisons::post_comparison)

@@ -604,7 +604,7 @@ fn headline(results: &[TargetComparison], draws: u32) -> String {
 fn warnings(resolved: &Resolved, range: &RangeBasis) -> Vec<String> {
     let mut warnings = Vec::new();
     if resolved.scenarios.iter().any(|s| s.scenario.model.mode == Mode::Timeline) {
-        warnings.push("the steady part is compared: where it ends if the shocks last".into());
+        warnings.push("timelines are compared by their mean loss over the horizon".into());
     }
     let models = |s: &ResolvedScenario| s.scenario.model.clone();
     if resolved.scenarios.windows(2).any(|w| models(&w[0]) != models(&w[1])) {

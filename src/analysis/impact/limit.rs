@@ -259,8 +259,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
                 .filter(|&(&v, before)| state.losses[v as usize][lane] != before[lane])
                 .map(|(&v, _)| v)
                 .collect();
-            if (1..=most).contains(&moving.len())
-                && newton_lane(rows, state, scale, lane, &moving)
+            if (1..=most).contains(&moving.len()) && newton_lane(rows, state, scale, lane, &moving)
             {
                 length[lane] = 0.0;
             }

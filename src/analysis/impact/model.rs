@@ -43,6 +43,20 @@ pub struct ImpactModel {
     critical_first: OnceLock<Option<Rationing>>,
 }
 
+/// The node of a country whose process gives a product as a by-product elsewhere.
+fn host_process(snapshot: &Snapshot, product: &str, country: &str) -> Option<u32> {
+    let flows = &snapshot.network().flows;
+    let (host, stage) = (0..snapshot.flow_count())
+        .filter(|&e| flows.joint.contains(&(e as u32)))
+        .find(|&e| snapshot.name(snapshot.product(flows.to[e])) == product)
+        .map(|e| (snapshot.product(flows.from[e]), snapshot.stage(flows.from[e])))?;
+    snapshot.nodes().find(|&v| {
+        snapshot.product(v) == host
+            && snapshot.stage(v) == stage
+            && snapshot.name(snapshot.country(v)) == country
+    })
+}
+
 /// Order of the nodes of one product by how late in its chain they are: those that deliver before
 /// sinks, those that need inputs after those that do not.
 pub(crate) fn last_stage(snapshot: &Snapshot, node: u32) -> (bool, bool, u32) {
@@ -308,6 +322,11 @@ impl ImpactModel {
                     from_day: project.from_day,
                     ramp_days: project.ramp_days,
                     host: at_home,
+                    process: if at_home.is_none() {
+                        host_process(&snapshot, project.product, project.country)
+                    } else {
+                        None
+                    },
                 });
             }
         }

@@ -35,6 +35,8 @@ pub enum ZeroReason {
     ThresholdHeld,
     /// Stocks cover it over the whole horizon.
     CoveredByStock,
+    /// It would come only after the horizon.
+    BeyondHorizon,
 }
 
 impl ZeroReason {
@@ -50,6 +52,7 @@ impl ZeroReason {
             Self::Replaced => "headroom, spare capacity or new projects make up for the shortage",
             Self::ThresholdHeld => "enough still arrives for every threshold on the way",
             Self::CoveredByStock => "stocks cover the shortage over the whole horizon",
+            Self::BeyondHorizon => "the shortage would arrive only after the horizon",
         }
     }
 }

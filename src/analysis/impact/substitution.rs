@@ -59,6 +59,9 @@ pub struct NewSupply {
     pub ramp_days: f64,
     /// Node whose inputs limit it (the host of a by-product), if it is modelled.
     pub host: Option<u32>,
+    /// Node out of whose process it comes, where nobody in the country makes it yet: a by-product
+    /// cannot exceed its host.
+    pub process: Option<u32>,
 }
 
 /// One input of one consumer whose loss its market settles.
@@ -126,7 +129,8 @@ impl PoolPlan {
                 .chain(hosts.flat_map(|host| rows.groups(host)))
                 .flat_map(|group| rows.arrivals(group))
                 .map(|e| rows.source(e));
-            let nodes = suppliers.chain(pooled.spare.iter().map(|s| s.0));
+            let processes = pooled.new_supply.iter().filter_map(|new| new.process);
+            let nodes = suppliers.chain(pooled.spare.iter().map(|s| s.0)).chain(processes);
             acts_on.extend(nodes.map(|node| (node, market as u32)));
         }
         acts_on.sort_unstable();
@@ -255,8 +259,9 @@ impl Pools<'_> {
             let limit = new
                 .host
                 .map_or([0.0; L], |host| self.rows.node_loss(host, &[0.0; L], losses, &Unscaled));
+            let process = new.process.map_or([0.0; L], |v| losses[v as usize]);
             for lane in 0..L {
-                supply[lane] += new.quantity * (1.0 - limit[lane]);
+                supply[lane] += new.quantity * (1.0 - limit[lane].max(process[lane]));
             }
         }
         let raw: Vec<([f64; L], [f64; L])> =

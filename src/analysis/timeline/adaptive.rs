@@ -30,6 +30,8 @@ use super::supply::{Market, Stockpile};
 
 /// Most that is stored, over the target.
 const CEILING: f64 = 3.0;
+/// Demand this near the baseline is the baseline.
+const AT_REST: f64 = 1e-10;
 
 /// What is on the way to consumers, by arrival, as shares of the baseline.
 struct Transit {
@@ -163,6 +165,8 @@ pub fn run(
             } else {
                 1.0
             };
+            // At rest rounding must not grow: orders amplify demand round a loop.
+            let demand = if (demand - 1.0).abs() < AT_REST { 1.0 } else { demand };
             capacity[v] = structure.capacity[v] * (1.0 - schedule.down[v]) * overproduction[v];
             wish[v] = capacity[v].min(demand);
             if most > 1.0 {

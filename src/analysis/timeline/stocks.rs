@@ -95,9 +95,9 @@ impl Stocks {
     /// Takes what a node used out of its stores. `output`: what it made, over the baseline. Returns
     /// true if a store moved.
     ///
-    /// An input of a sum that binds is used up to its full need, and so is a threshold input that
-    /// was not enough: what arrives is spent although it does not help. (With use in proportion to
-    /// output everywhere the limit is not that of the cascade.)
+    /// An input of a sum that binds is used up to its full need: what arrives is spent although it
+    /// does not help. A threshold input is needed in full whatever the output. (With use in
+    /// proportion to output everywhere the limit is not that of the cascade.)
     #[inline(always)]
     pub fn use_up(&mut self, rows: &Rows, node: u32, output: f64) -> bool {
         if self.target.is_empty() {
@@ -119,7 +119,7 @@ impl Stocks {
                     });
                     if binds { output.max(1.0) } else { output }
                 }
-                InputRule::Threshold(most) if self.short[group] > most => output.max(1.0),
+                InputRule::Threshold(_) => output.max(1.0),
                 _ => output,
             };
             // Kept as differences: at rest nothing is rounded.

@@ -3,7 +3,9 @@
 use crate::analysis::impact::ImpactError;
 use crate::analysis::impact::model::last_stage;
 use crate::analysis::impact::rows::Unscaled;
-use crate::analysis::impact::substitution::{NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools};
+use crate::analysis::impact::substitution::{
+    NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools,
+};
 use crate::graph::Snapshot;
 use crate::model::scenario::{Response, ScenarioError};
 
@@ -72,6 +74,8 @@ impl<'m> Market<'m> {
                     let rows = setting.rows(step).unwrap_or(pools.rows);
                     rows.node_loss(host, &[0.0], losses, &Unscaled)[0]
                 });
+                let process = new.process.map_or(0.0, |v| losses[v as usize][0]);
+                let limit = limit.max(process);
                 supply += new.quantity * ramp(new, setting.day(step)) * (1.0 - limit);
             }
             list.clear();

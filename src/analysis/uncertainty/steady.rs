@@ -1,4 +1,4 @@
-//! The steady losses of scenarios as quantities of a drawn graph.
+//! The losses of scenarios as quantities of a drawn graph: where they end, or their means over time.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use super::ensemble::Quantities;
 use super::figures::Kinds;
 use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, ImpactModel, Shocks, TargetNodes};
+use crate::analysis::timeline;
 use crate::graph::Snapshot;
 use crate::model::scenario::{Mode, ModelOptions, Response, Substitution};
 
@@ -17,7 +18,7 @@ struct Group {
     scenarios: Vec<(usize, Shocks)>,
 }
 
-/// Loss of every target in every scenario: quantity `scenario * targets + target`.
+/// Loss of every target in every scenario (with `mode: timeline` the mean over the horizon): quantity `scenario * targets + target`.
 pub struct SteadyLosses {
     groups: Vec<Group>,
     targets: Vec<TargetNodes>,
@@ -83,6 +84,25 @@ impl Quantities for SteadyLosses {
         let targets: Vec<TargetNodes> =
             self.targets.iter().map(|target| target.reweighed(graph)).collect();
         for group in &self.groups {
+            let options = group.model.options();
+            if options.mode == Mode::Timeline {
+                let model = ImpactModel::new(
+                    graph.clone(),
+                    &timeline::model_options(options),
+                    &timeline::model_responses(&group.responses),
+                )?;
+                for (scenario, shocks) in &group.scenarios {
+                    // The draws count the progress.
+                    let silent = Progress::silent();
+                    let responses = &group.responses;
+                    let path = timeline::path(&model, shocks, responses, true, &targets, &silent)?;
+                    for (k, target) in path.targets.iter().enumerate() {
+                        into[self.position(*scenario, k)] = target.summary.mean;
+                    }
+                    progress.check()?;
+                }
+                continue;
+            }
             let model = group.model.redrawn(graph.clone(), &group.responses)?;
             for (scenario, shocks) in &group.scenarios {
                 let prepared = model.prepare(shocks);

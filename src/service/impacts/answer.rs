@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::ranges::RangeBasis;
 use super::sensitivity::Sensitivity;
+use super::timeline::{PathSummary, TimelineView};
 use crate::analysis::impact::ZeroReason;
 use crate::model::scenario::{Rationing, ScenarioBody};
 
@@ -56,6 +57,9 @@ pub struct ImpactAnswer {
     /// Which figures drive the ranges (`include: ["sensitivity"]`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sensitivity: Option<Sensitivity>,
+    /// Path of each target in time (`include: ["timeline"]`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<TimelineView>,
     /// What the answer rests on.
     pub quality: Quality,
     /// Sources behind the figures on the way, those that carry most first.
@@ -133,8 +137,16 @@ pub struct TargetResult {
     pub baseline: Baseline,
     /// The same in words.
     pub share_of: String,
-    /// Loss.
+    /// Loss: where it ends (`mode: steady`), or the mean over the horizon, the share of the period's
+    /// output that is lost (`mode: timeline`).
     pub loss: LossRange,
+    /// `mode: timeline`: where it would end if the shocks lasted and stocks ran out, with all
+    /// responses at full size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steady: Option<LossRange>,
+    /// What the loss amounts to over time (`mode: timeline`, or `include: ["timeline"]`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathSummary>,
     /// Part that the shocks take from the target's own nodes.
     pub direct: f64,
     /// Part that arrives over missing inputs or orders.
@@ -144,7 +156,7 @@ pub struct TargetResult {
     pub bracket: Option<Bracket>,
     /// Inputs that bind, largest share first.
     pub binding: Vec<BindingView>,
-    /// First day of shortage (timelines; absent in a steady state).
+    /// First day with any loss, counted from day 0 (timelines; absent in a steady state).
     pub first_shortage_day: Option<f64>,
     /// Why the loss is zero.
     pub zero_reason: Option<ZeroReason>,
@@ -177,6 +189,15 @@ pub struct NodeLoss {
     pub loss_upstream: f64,
     /// True if a shock hits the node itself.
     pub direct: bool,
+    /// Largest loss over time (timelines).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak: Option<f64>,
+    /// Time to survive: day on which more than 1 % is lost (timelines).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_survive: Option<f64>,
+    /// Time to recover: day from which on at most 1 % is lost (timelines).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_recover: Option<f64>,
 }
 
 /// Why one target loses.

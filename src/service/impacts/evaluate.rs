@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::*;
 use super::headline::headline;
-use super::{ENGINE, ModelCache, Question, ranges};
+use super::{ENGINE, ModelCache, Question, ranges, timeline};
 use crate::analysis::Progress;
 use crate::analysis::impact::explain::{Explainer, Origin};
 use crate::analysis::impact::shock::Effect;
@@ -15,7 +15,7 @@ use crate::analysis::impact::{
 use crate::graph::Snapshot;
 use crate::model::FigureClass;
 use crate::model::scenario::{
-    Direction, Include, Mode, Rationing, RationingRule, Response, StopRule,
+    Direction, Include, Mode, Rationing, RationingRule, Response, Shock, StopRule,
 };
 
 /// Losses up to this are not listed.
@@ -64,6 +64,7 @@ pub fn evaluate(
         .zip(brackets)
         .map(|((target, outcome), bracket)| result(snapshot, target, outcome, bracket))
         .collect();
+    let timed = timeline::evaluate(models, question, &shocks, &targets, &mut results, progress)?;
     let wants = |part| body.include.contains(&part);
     let (mut quality, sources) = quality(&model, &solution, &targets);
     quality.warnings = warnings(snapshot, question, &model);
@@ -77,13 +78,19 @@ pub fn evaluate(
     if let Some(explained) = &mut explained {
         super::attribution::attach(&model, &shocks, &targets, explained, progress)?;
     }
+    let mut nodes = wants(Include::Nodes).then(|| node_losses(snapshot, &shocks, &solution));
+    if let (Some(timed), Some(nodes)) = (&timed, &mut nodes) {
+        timed.write_nodes(snapshot, nodes);
+    }
     let removed = shocks.removed();
+    let (sentence, view, timed_index, timed_nodes) =
+        timed.map_or_else(Default::default, |t| (t.sentence, t.view, t.index, t.nodes));
     Ok(ImpactAnswer {
         id: id.clone(),
         graph: snapshot.info().graph.to_string(),
         version: snapshot.info().version,
         engine: ENGINE.into(),
-        headline: headline(snapshot, body, &results),
+        headline: headline(snapshot, body, &results) + &sentence,
         removed: Removed { nodes: removed.0, flows: removed.1 },
         converged: solution.ending.converged,
         sweeps: solution.ending.sweeps,
@@ -91,13 +98,14 @@ pub fn evaluate(
         gap,
         method: if solution.ending.accelerated { "exact_limit" } else { "sweeps" },
         results,
-        index: index(&model, |v| (solution.down(v), solution.up(v))),
+        index: timed_index.unwrap_or_else(|| index(&model, |v| (solution.down(v), solution.up(v)))),
         rationing: model.rationing().clone(),
-        nodes: wants(Include::Nodes).then(|| node_losses(snapshot, &shocks, &solution)),
+        nodes: timed_nodes.or(nodes),
         losses: wants(Include::Nodes).then_some("sparse"),
         explanation: explained,
         range,
         sensitivity,
+        timeline: view,
         quality,
         sources,
         scenario: body.clone(),
@@ -112,6 +120,7 @@ fn links(id: &str, graph: &str) -> BTreeMap<&'static str, String> {
         ("explanation", format!("/v1/impacts/{id}/explanation")),
         ("range", format!("/v1/impacts/{id}/range")),
         ("sensitivity", format!("/v1/impacts/{id}/sensitivity")),
+        ("timeline", format!("/v1/impacts/{id}/timeline")),
         ("table", format!("/v1/impacts/{id}/table.csv")),
         ("workbook", format!("/v1/impacts/{id}/table.xlsx")),
         ("sankey", format!("/v1/impacts/{id}/sankey.svg")),
@@ -164,6 +173,8 @@ fn result(
         nodes,
         baseline: Baseline { value: target.baseline, unit: target.unit.clone() },
         share_of,
+        steady: None,
+        path: None,
         loss: LossRange { value: outcome.loss, low: None, high: None, median: None },
         direct: outcome.direct,
         indirect: (outcome.loss - outcome.direct).max(0.0),
@@ -237,6 +248,9 @@ fn node_losses(snapshot: &Snapshot, shocks: &Shocks, solution: &Solution<'_>) ->
             loss_downstream: solution.down(v),
             loss_upstream: solution.up(v),
             direct: direct.binary_search(&v).is_ok(),
+            peak: None,
+            time_to_survive: None,
+            time_to_recover: None,
         })
         .collect()
 }
@@ -384,20 +398,24 @@ fn quality(
 fn warnings(snapshot: &Snapshot, question: &Question, model: &ImpactModel) -> Vec<String> {
     let body = &question.body;
     let mut warnings = Vec::new();
-    if body.model.mode == Mode::Timeline
-        || body.shocks.iter().any(|s| s.days.is_some() || s.from_day.is_some_and(|d| d > 0.0))
-    {
+    let timed = body.model.mode == Mode::Timeline;
+    let passes = |s: &Shock| s.days.is_some() || s.from_day.is_some_and(|d| d > 0.0);
+    if !timed && body.shocks.iter().any(passes) {
         warnings.push(
-            "the steady part is answered: where it ends if the shocks last; days and recovery \
-             are not counted"
+            "the losses are where it ends if the shocks last: days and recovery count with \"mode\": \
+             \"timeline\""
                 .to_owned(),
         );
     }
-    if body.responses.iter().any(|r| matches!(r, Response::Stockpile { .. })) {
+    if timed && body.draws.is_some_and(|draws| draws > 0) {
+        warnings
+            .push("the range is that of the steady end (`steady`), not of the mean loss".into());
+    }
+    if !timed && body.responses.iter().any(|r| matches!(r, Response::Stockpile { .. })) {
         warnings
             .push("stockpiles delay a loss and run out: they do not change a steady state".into());
     }
-    if body.responses.iter().any(|r| matches!(r, Response::Project { .. })) {
+    if !timed && body.responses.iter().any(|r| matches!(r, Response::Project { .. })) {
         warnings
             .push("projects count with their full capacity, as if they were all running".into());
     }

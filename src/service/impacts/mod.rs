@@ -11,6 +11,7 @@ pub mod many;
 pub mod ranges;
 pub mod resolve;
 pub mod sensitivity;
+pub mod timeline;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

@@ -1,6 +1,8 @@
 //! From what a user wrote to a scenario that stands alone: stored scenarios, policies and projects
 //! are replaced by what they stand for, defaults are filled in.
 
+use chrono::NaiveDate;
+
 use crate::dataset::{self, registers};
 use crate::graph::Snapshot;
 use crate::model::scenario::{
@@ -28,8 +30,9 @@ impl Service {
                 apply_policy(snapshot, shock, &format!("shocks[{i}]"))?;
             }
         }
+        let start = super::timeline::start_date(&body)?;
         for (i, response) in body.responses.iter_mut().enumerate() {
-            resolve_project(response, &format!("responses[{i}]"))?;
+            resolve_project(response, start, &format!("responses[{i}]"))?;
         }
         if body.model.rationing.is_none() {
             body.model.rationing = Some(snapshot.info().settings.rationing.clone());
@@ -150,9 +153,15 @@ fn destination(targets: &[&String]) -> Selector {
     }
 }
 
-/// A project of the register by its name: what, where, how much.
-fn resolve_project(response: &mut Response, at: &str) -> Result<(), ServiceError> {
-    let Response::Project { project: Some(name), product, stage, country, capacity, .. } = response
+/// A project of the register by its name: what, where, how much, and from when on.
+fn resolve_project(
+    response: &mut Response,
+    start: Option<NaiveDate>,
+    at: &str,
+) -> Result<(), ServiceError> {
+    let Response::Project {
+        project: Some(name), product, stage, country, capacity, from_day, ..
+    } = response
     else {
         return Ok(());
     };
@@ -170,13 +179,26 @@ fn resolve_project(response: &mut Response, at: &str) -> Result<(), ServiceError
     stage.get_or_insert_with(|| entry.stage.clone());
     country.get_or_insert_with(|| entry.country.clone());
     if capacity.is_none() {
-        let known = entry.capacity_in_graph.as_ref().or(entry.capacity.as_ref());
-        *capacity = Some(known.map(|f| f.value).ok_or_else(|| {
+        // Never the announced number as it is: its unit need not be the graph's.
+        let known = entry.capacity_in_graph.as_ref().map(|f| f.value);
+        *capacity = Some(known.ok_or_else(|| {
+            let announced = entry.capacity.as_ref().map_or_else(
+                || format!("the register knows no capacity of {name}"),
+                |c| {
+                    let unit = c.unit.as_deref().unwrap_or_default();
+                    format!("the capacity of {name}, {} {unit}, cannot be converted", c.value)
+                },
+            );
+            let unit = format!("{} at stage {}", entry.product, entry.stage);
             ScenarioError::new(
                 format!("{at}.capacity"),
-                format!("the register knows no capacity of {name}; give one"),
+                format!("{announced}; give one in the unit of the graph's nodes of {unit}"),
             )
         })?);
+    }
+    if let (None, Some(start)) = (&from_day, start) {
+        let first = NaiveDate::from_ymd_opt(entry.start_year, 1, 1);
+        *from_day = first.map(|day| (day - start).num_days().max(0) as f64);
     }
     Ok(())
 }
