@@ -19,14 +19,14 @@ use crate::model::Symbol;
 
 /// Relative error of the row sums at which the fitting ends.
 const TOLERANCE: f64 = 1e-6;
-/// Most steps of the fitting.
-const STEPS: usize = 40;
+/// Most steps of the fitting. Where the sums can be met it ends long before.
+const STEPS: usize = 25;
 
 /// The tables of a graph.
 #[derive(Debug, Clone, Default)]
 pub struct Markets {
     markets: Vec<Market>,
-    /// Cells of all markets, by market, then in the order of the flows.
+    /// Cells of all markets, by market, then by row, then in the order of the flows.
     cells: Vec<Cell>,
     rows: Vec<Margin>,
     columns: Vec<Margin>,
@@ -54,6 +54,8 @@ struct Margin {
     /// Use of a column.
     usage: u32,
     sum: f64,
+    /// Cells of a row: up to here, within the market.
+    end: u32,
 }
 
 /// Factors on the figures that a table is made of; 1 leaves a figure as it is.
@@ -67,12 +69,13 @@ pub struct Drawn {
     pub flow: Vec<f64>,
 }
 
-/// Room for the sums of one market.
+/// Room for one market.
 #[derive(Debug, Clone, Default)]
 pub struct Workspace {
-    cells: Vec<f64>,
-    rows: Vec<f64>,
-    columns: Vec<f64>,
+    start: Vec<f64>,
+    row: Vec<f64>,
+    column: Vec<f64>,
+    need: Vec<f64>,
     sums: Vec<f64>,
 }
 
@@ -92,11 +95,11 @@ impl Markets {
             }
             let (from, to, quantity) = (flows.from[e], flows.to[e], snapshot.quantity(e));
             let row = *row_of.entry((from, flows.product[e])).or_insert_with(|| {
-                rows.push(Margin { node: from, usage: u32::MAX, sum: 0.0 });
+                rows.push(Margin { node: from, usage: u32::MAX, sum: 0.0, end: 0 });
                 rows.len() as u32 - 1
             });
             let column = *column_of.entry((to, usage)).or_insert_with(|| {
-                columns.push(Margin { node: to, usage, sum: 0.0 });
+                columns.push(Margin { node: to, usage, sum: 0.0, end: 0 });
                 columns.len() as u32 - 1
             });
             rows[row as usize].sum += quantity;
@@ -116,7 +119,7 @@ impl Markets {
                 (*number.entry(parts.find_mut(cell.row)).or_insert(next), cell)
             })
             .collect();
-        keyed.sort_by_key(|(market, cell)| (*market, cell.flow));
+        keyed.sort_by_key(|(market, cell)| (*market, cell.row, cell.flow));
         let mut all = Self::default();
         let mut start = 0;
         while start < keyed.len() {
@@ -143,6 +146,7 @@ impl Markets {
                 (self.columns.len() - first_column) as u32 - 1
             });
             self.cells.push(Cell { row, column, ..cell });
+            self.rows[first_row + row as usize].end = (self.cells.len() - first_cell) as u32;
         }
         self.markets.push(Market {
             cells: first_cell..self.cells.len(),
@@ -181,60 +185,58 @@ impl Markets {
             }
             return;
         }
-        let Workspace { cells: table, rows: supply, columns: need, sums } = work;
-        supply.clear();
-        supply.extend(rows.iter().map(|m| m.sum * row_factor(m)));
+        let Workspace { start, row, column, need, sums } = work;
+        start.clear();
+        start.extend(cells.iter().map(|c| c.quantity * drawn.flow[c.flow as usize]));
         need.clear();
         need.extend(columns.iter().map(|m| m.sum * column_factor(m)));
         // Every consumer is fully supplied in the baseline: needs are scaled to what is made.
-        let (made, needed): (f64, f64) = (supply.iter().sum(), need.iter().sum());
+        let made: f64 = rows.iter().map(|m| m.sum * row_factor(m)).sum();
+        let needed: f64 = need.iter().sum();
         if needed > 0.0 {
             for n in need.iter_mut() {
                 *n *= made / needed;
             }
         }
-        // The fitting does not depend on factors of whole rows and columns in its start; with them
-        // it starts near its end.
-        table.clear();
-        table.extend(cells.iter().map(|c| {
-            c.quantity
-                * drawn.flow[c.flow as usize]
-                * row_factor(&rows[c.row as usize])
-                * column_factor(&columns[c.column as usize])
-        }));
+        // The table is start x row factor x column factor; the fitting moves the factors, which
+        // begin near their end.
+        row.clear();
+        row.extend(rows.iter().map(row_factor));
+        column.clear();
+        column.extend(columns.iter().map(column_factor));
         let ratio = |goal: f64, sum: f64| if sum > 0.0 { goal / sum } else { 0.0 };
         for _ in 0..STEPS {
             sums.clear();
-            sums.resize(rows.len(), 0.0);
-            for (cell, value) in cells.iter().zip(table.iter()) {
-                sums[cell.row as usize] += value;
-            }
-            let mut worst = 0.0f64;
-            for (sum, &goal) in sums.iter_mut().zip(supply.iter()) {
-                worst = worst.max((*sum - goal).abs() / goal.max(f64::MIN_POSITIVE));
-                *sum = ratio(goal, *sum);
-            }
-            for (cell, value) in cells.iter().zip(table.iter_mut()) {
-                *value *= sums[cell.row as usize];
-            }
-            sums.clear();
             sums.resize(columns.len(), 0.0);
-            for (cell, value) in cells.iter().zip(table.iter()) {
-                sums[cell.column as usize] += value;
+            let mut worst = 0.0f64;
+            let mut first = 0;
+            for (margin, factor) in rows.iter().zip(row.iter_mut()) {
+                let last = margin.end as usize;
+                let (own, amounts) = (&cells[first..last], &start[first..last]);
+                let mut sum = 0.0;
+                for (cell, amount) in own.iter().zip(amounts) {
+                    sum += amount * column[cell.column as usize];
+                }
+                let goal = margin.sum * row_factor(margin);
+                let new = ratio(goal, sum);
+                // How far off the row was before this step.
+                worst = worst.max((*factor * sum - goal).abs() / goal.max(f64::MIN_POSITIVE));
+                *factor = new;
+                for (cell, amount) in own.iter().zip(amounts) {
+                    sums[cell.column as usize] += amount * new;
+                }
+                first = last;
             }
-            for (sum, &goal) in sums.iter_mut().zip(need.iter()) {
-                *sum = ratio(goal, *sum);
+            for ((factor, &goal), &sum) in column.iter_mut().zip(need.iter()).zip(sums.iter()) {
+                *factor = ratio(goal, sum);
             }
-            for (cell, value) in cells.iter().zip(table.iter_mut()) {
-                *value *= sums[cell.column as usize];
-            }
-            // Rows were that far off before this step, which brings them nearer.
             if worst <= TOLERANCE {
                 break;
             }
         }
-        for (cell, &value) in cells.iter().zip(table.iter()) {
-            quantities[cell.flow as usize] = value;
+        for (cell, &amount) in cells.iter().zip(start.iter()) {
+            quantities[cell.flow as usize] =
+                amount * row[cell.row as usize] * column[cell.column as usize];
         }
     }
 }

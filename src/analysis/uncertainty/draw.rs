@@ -117,9 +117,10 @@ impl Ranges {
         // A copy is made only if someone kept the last drawn graph (or the graph itself).
         Arc::make_mut(snapshot).renumber(|network| {
             network.flows.quantity.values_mut().copy_from_slice(quantities);
+            let outputs = network.nodes.output.values_mut();
             for (figure, &value) in self.figures.iter().zip(&values) {
                 match figure.subject {
-                    Subject::Output(v) => network.nodes.output.values_mut()[v as usize] = value,
+                    Subject::Output(v) => outputs[v as usize] = value,
                     Subject::Capacity(v) => network.nodes.capacity.values_mut()[v as usize] = value,
                     Subject::StockDays(v) => {
                         network.nodes.stock_days.values_mut()[v as usize] = value;

@@ -186,8 +186,9 @@ impl Ranged {
             .collect();
         if !outside.is_empty() {
             warnings.push(format!(
-                "the central loss of {} lies outside its range: where many inputs can bind, errors \
-                 in any of them add to the loss, and hardly any take from it; quote the range",
+                "the central loss of {} lies outside its range: figures at their limit can only be \
+                 wrong one way (a dependence of 1 only lower), and where many inputs can bind, \
+                 errors in any of them add to the loss; quote the range beside it",
                 outside.join(", ")
             ));
         }
