@@ -277,9 +277,12 @@ impl Analysis for MitigationQuestion {
             .into_iter()
             .filter(|k| self.kinds.is_empty() || self.kinds.iter().any(|w| w == k.as_str()))
             .collect();
-        let cost = |product: &str, amount: &Amount| cost(product, amount);
-        let registers =
-            Registers { projects: self.projects(), substitutes: substitute_notes(), cost: &cost };
+        let registers = Registers {
+            projects: self.projects(),
+            substitutes: substitute_notes(),
+            mass: &mass,
+            cost: &cost,
+        };
         let evaluated = Evaluated {
             body,
             model: &model,
@@ -444,6 +447,22 @@ fn substitute_notes() -> Vec<SubstituteNote> {
             })
         })
         .collect()
+}
+
+/// A share of a year's world output as a mass, by the world's quantities of the product's stages
+/// in the production table.
+fn mass(product: &str, stage: &str, amount: &Amount) -> Option<(Amount, String)> {
+    if !amount.unit.starts_with("share of world output") {
+        return None;
+    }
+    let (total, unit, at) = registers::world_output(dataset::tables(), product, stage)?;
+    let scaled = |share: f64| share * total;
+    let mass = Amount {
+        value: scaled(amount.value),
+        range: amount.range.map(|(low, high)| (scaled(low), scaled(high))),
+        unit: unit.clone(),
+    };
+    Some((mass, format!("a share of the world's {at} output of {total} {unit} a year")))
 }
 
 /// Amount times price, if the price table has one of a mass that the amount converts to.

@@ -72,6 +72,9 @@ pub struct Registers<'a> {
     pub projects: Vec<RegisteredProject>,
     /// Substitutes.
     pub substitutes: Vec<SubstituteNote>,
+    /// An amount of a product and stage as a mass, with how it was found, where the graph knows
+    /// only shares of world output.
+    pub mass: &'a dyn Fn(&str, &str, &Amount) -> Option<(Amount, String)>,
     /// Cost of an amount of a product in a unit, if a price is known.
     pub cost: &'a dyn Fn(&str, &Amount) -> Option<Cost>,
 }
@@ -203,7 +206,10 @@ fn projects(
     };
     for project in registers.projects.iter().filter(|p| products.contains(p.product.as_str())) {
         let Some(capacity) = &project.capacity else {
-            left_out.push((project.name.clone(), "the register has no capacity of it".into()));
+            left_out.push((
+                project.name.clone(),
+                "the register has no capacity of it in a unit that converts to the graph's".into(),
+            ));
             continue;
         };
         if !known(project) {
@@ -284,6 +290,11 @@ fn stocks(
     let Some(side) = &e.solution.down else { return };
     let (rows, scale, network) = (side.rows, side.scale(), snapshot.network());
     let other_uses = network.symbols.get(OTHER_USES);
+    // Loss of the targets that passes from an input to a consumer product.
+    let passes = |consumer: &str, input: Symbol| {
+        let consumer = network.symbols.get(consumer);
+        consumer.and_then(|c| short.pairs.get(&(c, input))).copied().unwrap_or(0.0)
+    };
     for (product, stage) in ranked(&short.markets).into_iter().take(MARKETS) {
         let mut by_consumer: BTreeMap<&str, Shortfall> = BTreeMap::new();
         let mut unit = "";
@@ -335,6 +346,21 @@ fn stocks(
                 sum.add(by_consumer[consumer]);
             }
             let amount = sum.amount(years, &unit);
+            let mut limits = vec![
+                format!(
+                    "coverage arithmetic: shortfall a year x {months}/12; while it lasts the \
+                     input is whole, then the loss returns; the loss is the mean over the first \
+                     year"
+                ),
+                "bought before the shock; uses outside the network get nothing of it".to_owned(),
+            ];
+            let amount = match (registers.mass)(name, snapshot.name(stage), &amount) {
+                Some((mass, how)) => {
+                    limits.push(how);
+                    mass
+                }
+                None => amount,
+            };
             let holder = if all { "every consumer".to_owned() } else { words(consumers[0]) };
             measures.push(Measure {
                 kind: Kind::Stockpile,
@@ -347,14 +373,7 @@ fn stocks(
                 cost: (registers.cost)(name, &amount),
                 amount: Some(amount),
                 source: None,
-                limits: vec![
-                    format!(
-                        "coverage arithmetic: shortfall a year x {months}/12; while it lasts the \
-                         input is whole, then the loss returns; the loss is the mean over the \
-                         first year"
-                    ),
-                    "bought before the shock; uses outside the network get nothing of it".into(),
-                ],
+                limits,
                 resources: consumers.iter().map(|c| format!("stock {name} {c}")).collect(),
                 action: Action::Cover(
                     consumers.iter().map(|c| ((*c).to_owned(), name.to_owned())).collect(),
@@ -364,7 +383,12 @@ fn stocks(
         let mut consumers: Vec<&str> = by_consumer.keys().copied().collect();
         make(&consumers, true);
         if consumers.len() > 1 {
-            consumers.sort_by(|a, b| by_consumer[b].value.total_cmp(&by_consumer[a].value));
+            // Those over which the targets lose most first, then the largest.
+            consumers.sort_by(|a, b| {
+                passes(b, product)
+                    .total_cmp(&passes(a, product))
+                    .then(by_consumer[b].value.total_cmp(&by_consumer[a].value))
+            });
             for &consumer in consumers.iter().take(HOLDERS) {
                 make(&[consumer], false);
             }
