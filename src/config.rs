@@ -22,6 +22,22 @@ pub enum LogFormat {
     Json,
 }
 
+/// Which credentials are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Auth {
+    /// API keys.
+    pub keys: bool,
+    /// Tokens of an OpenID Connect issuer.
+    pub tokens: bool,
+}
+
+impl Auth {
+    /// True if everyone may do everything.
+    pub fn is_off(self) -> bool {
+        self == Self::default()
+    }
+}
+
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}: {problem}")]
@@ -55,8 +71,40 @@ pub struct Config {
     pub import_limit_mib: u64,
     /// Longest a job may run.
     pub job_deadline: Duration,
+    /// Jobs that run at the same time (0: as many as threads for CPU-heavy work).
+    pub job_slots: usize,
+    /// Jobs of one principal that may wait or run.
+    pub jobs_per_principal: usize,
+    /// Most memory that the process should use, in MiB; heavier work is refused (0: no budget).
+    pub memory_budget_mib: u64,
+    /// Seconds that a client has for the head of its request.
+    pub request_timeout_seconds: u64,
     /// Seconds that running requests get when the server stops.
     pub shutdown_seconds: u64,
+    /// Which credentials are taken; none: everyone may do everything.
+    pub auth: Auth,
+    /// Issuer of tokens (the `iss` claim).
+    pub jwt_issuer: String,
+    /// Audience of tokens (the `aud` claim).
+    pub jwt_audience: String,
+    /// The issuer's JSON Web Key Set: a file or an https address.
+    pub jwt_jwks: String,
+    /// Claim of a token that holds the role.
+    pub jwt_role_claim: String,
+    /// Claim of a token that holds roles by graph.
+    pub jwt_graphs_claim: String,
+    /// Certificate chain (PEM); with `tls_key` the server speaks TLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of the certificate (PEM).
+    pub tls_key: Option<PathBuf>,
+    /// Origins of pages that may call the API from a browser (none: only its own).
+    pub cors_origins: Vec<String>,
+    /// Requests a second of each principal (0: no limit).
+    pub rate_limit: u32,
+    /// Requests that a principal may send at once.
+    pub rate_burst: u32,
+    /// Address of an OpenTelemetry collector (OTLP over HTTP); empty: no export.
+    pub otlp_endpoint: String,
     /// How log lines look.
     pub log: LogFormat,
     /// What is logged, as `tracing` directives: `info`, `chokepoint=debug`.
@@ -76,7 +124,23 @@ impl Default for Config {
             json_limit_mib: 64,
             import_limit_mib: 4096,
             job_deadline: Duration::from_secs(3600),
+            job_slots: 0,
+            jobs_per_principal: 64,
+            memory_budget_mib: 0,
+            request_timeout_seconds: 30,
             shutdown_seconds: 30,
+            auth: Auth::default(),
+            jwt_issuer: String::new(),
+            jwt_audience: String::new(),
+            jwt_jwks: String::new(),
+            jwt_role_claim: "role".into(),
+            jwt_graphs_claim: "graphs".into(),
+            tls_certificate: None,
+            tls_key: None,
+            cors_origins: Vec::new(),
+            rate_limit: 0,
+            rate_burst: 0,
+            otlp_endpoint: String::new(),
             log: LogFormat::Pretty,
             log_filter: "info".into(),
         }
@@ -95,6 +159,22 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("json_limit_mib", "largest JSON body in MiB"),
     ("import_limit_mib", "largest imported file in MiB"),
     ("job_deadline_seconds", "longest a job may run"),
+    ("job_slots", "jobs that run at the same time, 0 for as many as cpu_threads"),
+    ("jobs_per_principal", "jobs of one principal that may wait or run"),
+    ("memory_budget_mib", "refuse work above this memory in MiB, 0 for no budget"),
+    ("auth", "off, keys, tokens, or keys+tokens"),
+    ("jwt_issuer", "issuer of tokens"),
+    ("jwt_audience", "audience of tokens"),
+    ("jwt_jwks", "key set of the issuer: a file or an https address"),
+    ("jwt_role_claim", "claim that holds the role"),
+    ("jwt_graphs_claim", "claim that holds roles by graph"),
+    ("tls_certificate", "certificate chain (PEM file)"),
+    ("tls_key", "private key (PEM file)"),
+    ("cors_origins", "origins that may call from a browser, separated by commas"),
+    ("rate_limit", "requests a second of each principal, 0 for no limit"),
+    ("rate_burst", "requests at once, 0 for rate_limit"),
+    ("otlp_endpoint", "address of an OpenTelemetry collector (OTLP over HTTP)"),
+    ("request_timeout_seconds", "time that a client has for the head of its request"),
     ("shutdown_seconds", "time for running requests when the server stops"),
     ("log", "pretty or json"),
     ("log_filter", "what is logged, for example info or chokepoint=debug"),
@@ -111,7 +191,45 @@ where
     }
 }
 
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
 impl Config {
+    /// Checks what only several settings together can get wrong.
+    ///
+    /// # Errors
+    /// The first combination that is not safe or not complete.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let wrong =
+            |origin: &str, problem: String| Err(ConfigError { origin: origin.to_owned(), problem });
+        if self.auth.is_off() && !self.bind.ip().is_loopback() {
+            return wrong(
+                "bind",
+                format!(
+                    "{} can be reached from other machines, but access control is off: everyone \
+                     could read, write and delete. Set auth (keys, tokens or keys+tokens), or \
+                     listen on 127.0.0.1",
+                    self.bind
+                ),
+            );
+        }
+        if self.auth.tokens {
+            let needed = [
+                ("jwt_issuer", &self.jwt_issuer),
+                ("jwt_audience", &self.jwt_audience),
+                ("jwt_jwks", &self.jwt_jwks),
+            ];
+            if let Some((name, _)) = needed.iter().find(|(_, value)| value.is_empty()) {
+                return wrong(name, "is needed when auth takes tokens".into());
+            }
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return wrong("tls_certificate", "and tls_key go together; one is missing".into());
+        }
+        Ok(())
+    }
+
     /// Sets one setting from text.
     ///
     /// # Errors
@@ -147,6 +265,63 @@ impl Config {
             "job_deadline_seconds" => {
                 self.job_deadline = Duration::from_secs(number(text, 30 * 86_400)?);
             }
+            "job_slots" => self.job_slots = number(text, 1024)?,
+            "jobs_per_principal" => self.jobs_per_principal = number(text, 1 << 16)?.max(1),
+            "memory_budget_mib" => self.memory_budget_mib = number(text, 1 << 30)?,
+            "auth" => {
+                self.auth = match text {
+                    "off" => Auth::default(),
+                    "keys" => Auth { keys: true, tokens: false },
+                    "tokens" => Auth { keys: false, tokens: true },
+                    "keys+tokens" | "tokens+keys" => Auth { keys: true, tokens: true },
+                    _ => {
+                        return Err(format!(
+                            "\"{text}\" is unknown; use off, keys, tokens or keys+tokens"
+                        ));
+                    }
+                }
+            }
+            "jwt_issuer" => self.jwt_issuer = text.to_owned(),
+            "jwt_audience" => self.jwt_audience = text.to_owned(),
+            "jwt_jwks" => {
+                let local = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+                if text.starts_with("http://") && !local.iter().any(|l| text.starts_with(l)) {
+                    return Err("keys over plain http can be forged on the way; use https".into());
+                }
+                self.jwt_jwks = text.to_owned();
+            }
+            "jwt_role_claim" => self.jwt_role_claim = text.to_owned(),
+            "jwt_graphs_claim" => self.jwt_graphs_claim = text.to_owned(),
+            "tls_certificate" => self.tls_certificate = path(text),
+            "tls_key" => self.tls_key = path(text),
+            "cors_origins" => {
+                let origins = text.split(',').map(str::trim).filter(|o| !o.is_empty());
+                self.cors_origins = origins
+                    .map(|origin| {
+                        let plain = origin.starts_with("https://") || origin.starts_with("http://");
+                        let bare = plain && origin.matches('/').count() == 2;
+                        if bare && !origin.contains('*') {
+                            return Ok(origin.to_owned());
+                        }
+                        Err(format!(
+                            "\"{origin}\" is no origin; write it like https://example.org, \
+                             without a path or wildcard"
+                        ))
+                    })
+                    .collect::<Result<_, String>>()?;
+            }
+            "rate_limit" => self.rate_limit = number(text, 1 << 24)?,
+            "rate_burst" => self.rate_burst = number(text, 1 << 24)?,
+            "otlp_endpoint" => {
+                if !(text.is_empty() || text.starts_with("http://") || text.starts_with("https://"))
+                {
+                    return Err(format!(
+                        "\"{text}\" is no address; write it like http://127.0.0.1:4318"
+                    ));
+                }
+                self.otlp_endpoint = text.to_owned();
+            }
+            "request_timeout_seconds" => self.request_timeout_seconds = number(text, 3600)?.max(1),
             "shutdown_seconds" => self.shutdown_seconds = number(text, 3600)?,
             "log" => {
                 self.log = match text {
@@ -294,10 +469,33 @@ mod tests {
                 "log" => "json",
                 "data_dir" => "x",
                 "log_filter" => "debug",
+                "auth" => "keys+tokens",
+                "cors_origins" => "https://a.example, http://localhost:3000",
+                "otlp_endpoint" => "http://127.0.0.1:4318",
                 _ => "7",
             };
             config.set(name, value, "test").unwrap();
         }
         assert_eq!(config.import_limit_mib, 7);
+    }
+
+    #[test]
+    fn an_open_server_stays_on_loopback() {
+        let with = |settings: &[(&str, &str)]| {
+            let mut config = Config::default();
+            for (name, value) in settings {
+                config.set(name, value, "test").unwrap();
+            }
+            config.check().map_err(|error| error.to_string())
+        };
+        assert!(with(&[]).is_ok());
+        assert!(with(&[("bind", "[::1]:80")]).is_ok());
+        assert!(with(&[("bind", "0.0.0.0:80")]).unwrap_err().contains("access control is off"));
+        assert!(with(&[("bind", "0.0.0.0:80"), ("auth", "keys")]).is_ok());
+        assert!(with(&[("auth", "tokens")]).unwrap_err().contains("jwt_issuer"));
+        assert!(with(&[("tls_key", "k.pem")]).unwrap_err().contains("one is missing"));
+        let mut config = Config::default();
+        assert!(config.set("jwt_jwks", "http://idp.example/keys", "test").is_err());
+        assert!(config.set("cors_origins", "*", "test").is_err());
     }
 }

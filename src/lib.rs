@@ -45,5 +45,6 @@ pub mod dataset;
 pub mod graph;
 pub mod http;
 pub mod model;
+pub mod report;
 pub mod service;
 pub mod store;

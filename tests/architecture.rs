@@ -11,8 +11,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("analysis", &["graph", "model"]),
     ("store", &["model"]),
     ("dataset", &["model"]),
+    ("report", &["model"]),
     ("service", &["analysis", "graph", "store", "dataset", "model"]),
-    ("http", &["service", "analysis", "graph", "store", "dataset", "model", "config"]),
+    ("http", &["service", "analysis", "graph", "store", "dataset", "model", "config", "report"]),
     ("config", &["model"]),
 ];
 

@@ -15,5 +15,7 @@ pub mod mitigation;
 pub mod paths;
 pub mod progress;
 pub mod structure;
+pub mod timeline;
+pub mod uncertainty;
 
 pub use progress::{Cancelled, Progress};

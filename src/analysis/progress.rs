@@ -13,12 +13,18 @@ pub struct Progress {
     done: AtomicU64,
     total: AtomicU64,
     cancelled: AtomicBool,
+    expired: AtomicBool,
 }
 
 impl Progress {
     /// Nobody watches.
-    pub fn silent() -> Self {
-        Self::default()
+    pub const fn silent() -> Self {
+        Self {
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(0),
+            cancelled: AtomicBool::new(false),
+            expired: AtomicBool::new(false),
+        }
     }
 
     /// Sets the number of work units of the analysis (restarts the count).
@@ -41,12 +47,29 @@ impl Progress {
     /// # Errors
     /// [`Cancelled`] if so.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(Cancelled) } else { Ok(()) }
+        let stop = self.cancelled.load(Ordering::Relaxed) || self.expired.load(Ordering::Relaxed);
+        if stop { Err(Cancelled) } else { Ok(()) }
     }
 
     /// Asks the analysis to stop.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that the time for the present step is over: the step stops as if it were cancelled, but
+    /// an analysis that has something to show gives that instead ([`Progress::out_of_time`]).
+    pub fn expire(&self) {
+        self.expired.store(true, Ordering::Relaxed);
+    }
+
+    /// True if the time is over and nobody cancelled.
+    pub fn out_of_time(&self) -> bool {
+        self.expired.load(Ordering::Relaxed) && !self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Starts the next step after one whose time was over.
+    pub fn renew(&self) {
+        self.expired.store(false, Ordering::Relaxed);
     }
 
     /// Finished share, 0-1 (0 while the total is unknown).

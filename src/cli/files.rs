@@ -12,7 +12,7 @@ use chokepoint::service::writer::Write;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Common, Failure, log, open};
+use super::{Common, Failure, open, telemetry};
 
 /// Bytes read from a file at a time.
 const CHUNK: usize = 1 << 20;
@@ -52,7 +52,7 @@ pub struct ImportArgs {
 /// Imports a file.
 pub fn import(args: &ImportArgs) -> Result<(), Failure> {
     let config = args.common.settings(Vec::new())?;
-    log(&config, true);
+    let _telemetry = telemetry::start(&config, true)?;
     let path = args.file.display().to_string();
     let failed = |error| Failure::File { path: path.clone(), error };
     let name = args.file.file_name().map(|n| n.to_string_lossy().into_owned());
@@ -163,7 +163,7 @@ pub struct ExportArgs {
 /// Exports a graph.
 pub fn export(args: &ExportArgs) -> Result<(), Failure> {
     let config = args.common.settings(Vec::new())?;
-    log(&config, true);
+    let _telemetry = telemetry::start(&config, true)?;
     let path = args.file.display().to_string();
     let failed = |error| Failure::File { path: path.clone(), error };
     let to_stdout = path == "-";

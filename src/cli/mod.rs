@@ -3,15 +3,21 @@
 
 mod files;
 mod impact;
+mod keys;
 mod serve;
 mod store;
 pub mod table;
+mod telemetry;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chokepoint::config::{Config, ConfigError};
+use chokepoint::service::access::AccessOptions;
+use chokepoint::service::access::tokens::TokenOptions;
 use chokepoint::service::imports::ImportFailure;
+use chokepoint::service::jobs::JobOptions;
+use chokepoint::service::memory::MemoryBudget;
 use chokepoint::service::{Service, ServiceError, ServiceOptions};
 use chokepoint::store::{Store, StoreError, StoreOptions};
 use clap::{Args, Parser, Subcommand};
@@ -52,6 +58,12 @@ enum Command {
     Backup(store::BackupArgs),
     /// Make a new store of a backup, in a new or empty directory.
     Restore(store::BackupArgs),
+    /// Make, list and revoke API keys (while the server is stopped; else use /v1/admin/keys).
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(keys::ConfigCommand),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -139,6 +151,8 @@ impl Failure {
 /// Parses the arguments and runs the command.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // One provider for the server's TLS and for fetching an issuer's keys; a second call is none.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let done = match cli.command {
         Command::Serve(args) => serve::serve(&args),
         Command::Impact(args) => impact::impact(&args),
@@ -147,6 +161,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => store::check(&args),
         Command::Backup(args) => store::backup(&args),
         Command::Restore(args) => store::restore(&args),
+        Command::Keys(command) => keys::keys(&command),
+        Command::Config(command) => keys::config(&command),
         Command::Openapi => {
             print!("{}", chokepoint::http::openapi::document_text());
             Ok(())
@@ -180,19 +196,25 @@ fn open(config: &Config) -> Result<Service, Failure> {
     let options = ServiceOptions {
         cpu_threads: config.cpu_threads,
         answer_cache_bytes: config.answer_cache_mib << 20,
-        job_deadline: config.job_deadline,
+        jobs: JobOptions {
+            deadline: config.job_deadline,
+            slots: match config.job_slots {
+                0 => std::thread::available_parallelism().map_or(2, usize::from),
+                slots => slots,
+            },
+            per_owner: config.jobs_per_principal,
+        },
+        memory: MemoryBudget { bytes: config.memory_budget_mib << 20 },
+        access: AccessOptions {
+            keys: config.auth.keys,
+            tokens: config.auth.tokens.then(|| TokenOptions {
+                issuer: config.jwt_issuer.clone(),
+                audience: config.jwt_audience.clone(),
+                jwks: config.jwt_jwks.clone(),
+                role_claim: config.jwt_role_claim.clone(),
+                graphs_claim: config.jwt_graphs_claim.clone(),
+            }),
+        },
     };
     Ok(Service::new(store, &options)?)
-}
-
-/// Log lines to stderr, so that answers on stdout can be piped.
-fn log(config: &Config, quiet: bool) {
-    use chokepoint::config::LogFormat;
-    let filter = if quiet { "warn" } else { &config.log_filter };
-    let filter = tracing_subscriber::EnvFilter::new(filter);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match config.log {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Pretty => builder.init(),
-    }
 }

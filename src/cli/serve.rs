@@ -1,12 +1,14 @@
 //! `chokepoint serve`.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
+use chokepoint::config::Config;
 use chokepoint::http::extract::BodyLimits;
-use chokepoint::http::server::{ServerOptions, server};
+use chokepoint::http::server::{ServerOptions, serve as run};
 use clap::Args;
 
-use super::{Common, Failure, log, open};
+use super::{Common, Failure, open, telemetry};
 
 /// Flags of `serve`.
 #[derive(Debug, Args)]
@@ -45,7 +47,8 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         })?;
         config.set(name, value, &format!("--set {name}"))?;
     }
-    log(&config, false);
+    config.check()?;
+    let _telemetry = telemetry::start(&config, false)?;
 
     // Listen before loading, so that health checks are answered from the start.
     let bind_failed = |error| Failure::Bind { address: config.bind, error };
@@ -59,11 +62,25 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
             import: config.import_limit_mib << 20,
         },
         shutdown_seconds: config.shutdown_seconds,
+        request_timeout: Duration::from_secs(config.request_timeout_seconds),
+        tls: tls(&config)?,
+        cors_origins: config.cors_origins.clone(),
+        rate_limit: config.rate_limit,
+        rate_burst: config.rate_burst,
     };
-    println!("Chokepoint serves http://{address}");
-    println!("  Swagger UI  http://{address}/docs/");
-    println!("  OpenAPI     http://{address}/openapi.json");
+    let scheme = if options.tls.is_some() { "https" } else { "http" };
+    println!("Chokepoint serves {scheme}://{address}");
+    println!("  Swagger UI  {scheme}://{address}/docs/");
+    println!("  OpenAPI     {scheme}://{address}/openapi.json");
     println!("  data in     {}", config.data_dir.display());
+
+    if config.auth.is_off() {
+        println!("  access      open to everyone on this machine");
+    } else if config.auth.keys && service.access.keys.is_empty() {
+        println!(
+            "  access      there is no API key yet; stop, then: chokepoint keys create NAME --role admin"
+        );
+    }
 
     let (loading, seed) = (service.clone().into_inner(), config.seed);
     let loader = std::thread::Builder::new().name("loader".into()).spawn(move || {
@@ -75,6 +92,32 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         return Err(bind_failed(error));
     }
     actix_web::rt::System::new()
-        .block_on(async { server(service, listener, &options)?.await })
+        .block_on(async { run(service, listener, &options).await })
         .map_err(bind_failed)
+}
+
+/// What TLS needs, if it is set.
+fn tls(config: &Config) -> Result<Option<rustls::ServerConfig>, Failure> {
+    use rustls_pki_types::pem::PemObject;
+    use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+    let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else {
+        return Ok(None);
+    };
+    let wrong = |origin: &'static str| {
+        move |problem: &dyn std::fmt::Display| {
+            Failure::Config(chokepoint::config::ConfigError {
+                origin: origin.into(),
+                problem: format!("the file cannot be used: {problem}"),
+            })
+        }
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|e| wrong("tls_certificate")(&e))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(|e| wrong("tls_key")(&e))?;
+    rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map(Some)
+        .map_err(|e| wrong("tls_certificate")(&e))
 }

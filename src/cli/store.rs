@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chokepoint::store::{Store, StoreError, StoreOptions};
 use clap::Args;
 
-use super::{Common, Failure, log};
+use super::{Common, Failure, telemetry};
 
 /// Flags of `check`.
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub struct BackupArgs {
 /// Reads and checks every record of the store, also of a damaged one.
 pub fn check(args: &StoreArgs) -> Result<(), Failure> {
     let config = args.common.settings(Vec::new())?;
-    log(&config, true);
+    let _telemetry = telemetry::start(&config, true)?;
     require_store(&config.data_dir)?;
     let options = StoreOptions { cache_bytes: config.store_cache_mib << 20, salvage: true };
     let store = Store::open(&config.data_dir, options)?;
@@ -57,7 +57,7 @@ pub fn check(args: &StoreArgs) -> Result<(), Failure> {
 /// Writes a backup. The file is not there until it is whole.
 pub fn backup(args: &BackupArgs) -> Result<(), Failure> {
     let config = args.common.settings(Vec::new())?;
-    log(&config, true);
+    let _telemetry = telemetry::start(&config, true)?;
     require_store(&config.data_dir)?;
     let path = args.file.display().to_string();
     let failed = |error| Failure::File { path: path.clone(), error };
@@ -91,7 +91,7 @@ pub fn backup(args: &BackupArgs) -> Result<(), Failure> {
 /// Restores a backup.
 pub fn restore(args: &BackupArgs) -> Result<(), Failure> {
     let config = args.common.settings(Vec::new())?;
-    log(&config, true);
+    let _telemetry = telemetry::start(&config, true)?;
     let path = args.file.display().to_string();
     let file = File::open(&args.file).map_err(|error| Failure::File { path, error })?;
     let info = Store::restore(&config.data_dir, &mut BufReader::new(file))?;

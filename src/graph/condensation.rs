@@ -1,10 +1,13 @@
-//! Strongly connected components in topological order (Tarjan 1972, without recursion).
+//! Strongly connected components in topological order: the one implementation of them.
+//!
+//! Pearce's form of Tarjan's algorithm (Pearce 2016, "A space-efficient algorithm for finding
+//! strongly connected components"), without recursion: O(nodes + arcs).
 
 /// The components of a directed graph, sources first.
 #[derive(Debug, Clone, Default)]
 pub struct Condensation {
-    /// Nodes, component by component; inside a component in reverse order of completion, so that
-    /// most arcs point forward.
+    /// Nodes, component by component; inside a component by descending time of finishing, so that
+    /// as few arcs lead back as a depth-first search can make them.
     pub nodes: Vec<u32>,
     /// Start of each component in `nodes`, and the end.
     pub starts: Vec<u32>,
@@ -15,72 +18,21 @@ pub struct Condensation {
 impl Condensation {
     /// Components of the graph with nodes `0..n` and the arcs `node -> targets(node)`.
     pub fn new<'a>(n: usize, targets: impl Fn(u32) -> &'a [u32]) -> Self {
-        const UNSEEN: u32 = u32::MAX;
-        let mut index = vec![UNSEEN; n];
-        let mut low = vec![0u32; n];
-        let mut component = vec![UNSEEN; n];
-        let mut stack: Vec<u32> = Vec::new();
-        // (node, position of its next arc)
-        let mut calls: Vec<(u32, u32)> = Vec::new();
-        let mut next_index = 0u32;
-        // Filled from the back: Tarjan finds sinks first.
+        let (component, count, finished) = search::<true>(n, targets);
+        let mut starts = vec![0u32; count + 1];
+        for &c in &component {
+            starts[c as usize + 1] += 1;
+        }
+        for c in 0..count {
+            starts[c + 1] += starts[c];
+        }
+        let mut next = starts.clone();
         let mut nodes = vec![0u32; n];
-        let mut front = n;
-        let mut starts_reversed = Vec::new();
-        for root in 0..n as u32 {
-            if index[root as usize] != UNSEEN {
-                continue;
-            }
-            calls.push((root, 0));
-            while let Some(&mut (node, ref mut arc)) = calls.last_mut() {
-                let v = node as usize;
-                if *arc == 0 && index[v] == UNSEEN {
-                    index[v] = next_index;
-                    low[v] = next_index;
-                    next_index += 1;
-                    stack.push(node);
-                }
-                let list = targets(node);
-                let mut descend = None;
-                while (*arc as usize) < list.len() {
-                    let w = list[*arc as usize];
-                    *arc += 1;
-                    if index[w as usize] == UNSEEN {
-                        descend = Some(w);
-                        break;
-                    }
-                    if component[w as usize] == UNSEEN {
-                        low[v] = low[v].min(index[w as usize]);
-                    }
-                }
-                if let Some(w) = descend {
-                    calls.push((w, 0));
-                    continue;
-                }
-                calls.pop();
-                if let Some(&(parent, _)) = calls.last() {
-                    low[parent as usize] = low[parent as usize].min(low[v]);
-                }
-                if low[v] == index[v] {
-                    let id = starts_reversed.len() as u32;
-                    while let Some(w) = stack.pop() {
-                        component[w as usize] = id;
-                        front -= 1;
-                        nodes[front] = w;
-                        if w == node {
-                            break;
-                        }
-                    }
-                    starts_reversed.push(front as u32);
-                }
-            }
+        for &v in finished.iter().rev() {
+            let slot = &mut next[component[v as usize] as usize];
+            nodes[*slot as usize] = v;
+            *slot += 1;
         }
-        let count = starts_reversed.len() as u32;
-        for c in &mut component {
-            *c = count - 1 - *c;
-        }
-        let mut starts: Vec<u32> = starts_reversed.into_iter().rev().collect();
-        starts.push(n as u32);
         Self { nodes, starts, component }
     }
 
@@ -98,6 +50,98 @@ impl Condensation {
     pub fn members(&self, component: usize) -> &[u32] {
         &self.nodes[self.starts[component] as usize..self.starts[component + 1] as usize]
     }
+}
+
+/// The component of each node and how many there are: arcs lead to the same or a higher one.
+pub fn strong_components<'a>(n: usize, targets: impl Fn(u32) -> &'a [u32]) -> (Vec<u32>, usize) {
+    let (component, count, _) = search::<false>(n, targets);
+    (component, count)
+}
+
+/// Component of each node, their number and, if asked for, the nodes by time of finishing.
+fn search<'a, const FINISHED: bool>(
+    n: usize,
+    targets: impl Fn(u32) -> &'a [u32],
+) -> (Vec<u32>, usize, Vec<u32>) {
+    /// A node on the search path: the arcs it has left, its number of visit.
+    struct Frame<'a> {
+        node: u32,
+        index: u32,
+        arcs: std::slice::Iter<'a, u32>,
+    }
+    // 0: not seen; then the least visit number reached; finally the component (counted down from
+    // n, so it is above every visit number still in use).
+    let mut rindex = vec![0u32; n];
+    let mut path: Vec<Frame<'_>> = Vec::new();
+    let mut open: Vec<u32> = Vec::new();
+    let mut index = 1u32;
+    let mut next = n as u32;
+    let mut finished = Vec::with_capacity(if FINISHED { n } else { 0 });
+    for root in 0..n as u32 {
+        if rindex[root as usize] != 0 {
+            continue;
+        }
+        let mut enter = Some(root);
+        loop {
+            if let Some(v) = enter.take() {
+                let arcs = targets(v);
+                if arcs.is_empty() {
+                    // A node without arcs is a component; no need to walk it.
+                    rindex[v as usize] = next;
+                    next -= 1;
+                    if FINISHED {
+                        finished.push(v);
+                    }
+                } else {
+                    rindex[v as usize] = index;
+                    path.push(Frame { node: v, index, arcs: arcs.iter() });
+                    index += 1;
+                }
+            }
+            let Some(frame) = path.last_mut() else { break };
+            let mut low = rindex[frame.node as usize];
+            for &w in frame.arcs.by_ref() {
+                let reached = rindex[w as usize];
+                if reached == 0 {
+                    enter = Some(w);
+                    break;
+                }
+                low = low.min(reached);
+            }
+            rindex[frame.node as usize] = low;
+            if enter.is_some() {
+                continue;
+            }
+            let (v, own) = (frame.node, frame.index);
+            path.pop();
+            if FINISHED {
+                finished.push(v);
+            }
+            if low == own {
+                index -= 1;
+                while let Some(&w) = open.last() {
+                    if rindex[w as usize] < low {
+                        break;
+                    }
+                    rindex[w as usize] = next;
+                    index -= 1;
+                    open.pop();
+                }
+                rindex[v as usize] = next;
+                next -= 1;
+            } else {
+                open.push(v);
+                if let Some(parent) = path.last() {
+                    let slot = &mut rindex[parent.node as usize];
+                    *slot = (*slot).min(low);
+                }
+            }
+        }
+    }
+    for c in &mut rindex {
+        *c -= next + 1;
+    }
+    (rindex, n - next as usize, finished)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod petgraph_traits;
 mod select;
 mod snapshot;
 
-pub use condensation::Condensation;
+pub use condensation::{Condensation, strong_components};
 pub use csr::{Adjacency, Csr, WeightError, Weighting};
 pub use select::SelectError;
 pub use snapshot::{Snapshot, SnapshotInfo};

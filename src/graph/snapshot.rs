@@ -39,7 +39,7 @@ pub struct SnapshotInfo {
 /// assert_eq!(snapshot.suppliers(smelter).collect::<Vec<_>>(), [snapshot.index("mine").unwrap()]);
 /// assert_eq!(snapshot.in_strength(smelter), 5.0);
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     info: SnapshotInfo,
     network: Network,
@@ -128,6 +128,22 @@ impl Snapshot {
             in_strength,
             fingerprint: OnceLock::new(),
             network,
+        }
+    }
+
+    /// Changes numbers (quantities, outputs, dependences) in place; which nodes, flows and
+    /// requirements there are must stay. Sums are taken again, in the order of [`Snapshot::build`].
+    pub fn renumber(&mut self, change: impl FnOnce(&mut Network)) {
+        change(&mut self.network);
+        debug_assert_eq!(self.network.node_count(), self.out_strength.len());
+        debug_assert_eq!(self.network.flow_count(), self.in_flow.len());
+        self.fingerprint = OnceLock::new();
+        self.out_strength.fill(0.0);
+        self.in_strength.fill(0.0);
+        let flows = &self.network.flows;
+        for (e, &quantity) in flows.quantity.values().iter().enumerate() {
+            self.out_strength[flows.from[e] as usize] += quantity;
+            self.in_strength[flows.to[e] as usize] += quantity;
         }
     }
 

@@ -3,20 +3,25 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
-use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, IF_MATCH};
+use actix_web::dev::{Decompress, Payload};
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, IF_MATCH};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::App;
+use super::guard::who;
 use super::problem::{Code, Problem};
 use crate::model::selector::suggest;
 use crate::service::ServiceError;
 use crate::service::graphs::WriteContext;
 
+/// How long a client may be silent in the middle of a body.
+const IDLE: Duration = Duration::from_secs(30);
 /// Bodies above this are parsed on the pool.
 const PARSE_ON_POOL: usize = 256 << 10;
 
@@ -132,15 +137,56 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
     }
     let limit = limits(request).json;
     declared_length(request, limit as u64)?;
+    let mut payload = unpacked(request, payload)?;
     let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(broken)?;
+    while let Some(chunk) = next_chunk(&mut payload).await? {
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit as u64));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// The next piece of a body. A client that stops sending is let go.
+///
+/// # Errors
+/// A transfer that broke off, is malformed or stands still.
+pub async fn next_chunk<S>(payload: &mut S) -> Result<Option<Bytes>, Problem>
+where
+    S: futures_util::Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    match tokio::time::timeout(IDLE, payload.next()).await {
+        Ok(chunk) => chunk.transpose().map_err(broken),
+        Err(_) => Err(Problem::new(
+            Code::SlowClient,
+            format!("nothing of the body came for {} s", IDLE.as_secs()),
+        )),
+    }
+}
+
+/// The body unpacked as its `Content-Encoding` says. Limits count what comes out of it, so that a
+/// small bomb is stopped like a large body.
+///
+/// # Errors
+/// An encoding that is not read here.
+pub fn unpacked(
+    request: &HttpRequest,
+    payload: &mut Payload,
+) -> Result<Decompress<Payload>, Problem> {
+    let encoding = header(request.headers(), CONTENT_ENCODING.as_str())?.unwrap_or("identity");
+    if !["identity", "gzip", "x-gzip", "deflate", "br", "zstd"]
+        .iter()
+        .any(|known| encoding.eq_ignore_ascii_case(known))
+    {
+        return Err(Problem::new(
+            Code::UnsupportedFormat,
+            format!("the body is packed as \"{encoding}\""),
+        )
+        .param(CONTENT_ENCODING.as_str())
+        .hint("use gzip, br, zstd or no Content-Encoding"));
+    }
+    Ok(Decompress::from_headers(payload.take(), request.headers()))
 }
 
 /// Parses a JSON body, a large one on the pool.
@@ -248,7 +294,7 @@ pub fn too_large(limit: u64) -> Problem {
 }
 
 /// The problem of a transfer that broke off or was malformed.
-pub fn broken(error: actix_web::error::PayloadError) -> Problem {
+pub fn broken(error: PayloadError) -> Problem {
     Problem::new(Code::MalformedRequest, format!("the body could not be read: {error}"))
 }
 
@@ -271,7 +317,8 @@ pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>,
     })
 }
 
-/// `If-Match`, `X-Author` and a message: what every write carries.
+/// `If-Match`, the author and a message: what every write carries. The author is the principal;
+/// where access is open, whoever `X-Author` names.
 ///
 /// # Errors
 /// An `If-Match` that is no version.
@@ -291,7 +338,12 @@ pub fn write_context(
             })?)
         }
     };
-    let author = header(headers, "x-author")?.map(str::to_owned);
+    let principal = who(request);
+    let author = if principal.is_anyone() {
+        header(headers, "x-author")?.map(str::to_owned)
+    } else {
+        Some(principal.name.to_string())
+    };
     Ok(WriteContext { if_match, author, message })
 }
 

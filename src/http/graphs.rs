@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::extract::{Body, Params, write_context};
+use super::guard::{may_read, who};
 use super::lists::{ObjectsQuery, plain};
 use super::problem::Problem;
 use super::reply::{Holds, etag, versioned, written};
@@ -56,7 +57,9 @@ pub async fn list_graphs(
     query: Params<ObjectsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let heads = service.catalogue.heads();
-    let rows: Vec<GraphView> = heads.iter().map(|head| GraphView::from(&**head)).collect();
+    let principal = who(&request);
+    let visible = heads.iter().filter(|head| principal.role_on(&head.name).is_some());
+    let rows: Vec<GraphView> = visible.map(|head| GraphView::from(&**head)).collect();
     plain(&request, "graphs", &rows, query.0)
 }
 
@@ -98,6 +101,9 @@ pub async fn put_graph(
         stock_days,
         retention: retention.unwrap_or_default(),
     };
+    if let Some(from) = &forked_from {
+        may_read(&request, &from.graph)?;
+    }
     let fork = forked_from.map(|f| ForkFrom { graph: f.graph, version: f.version });
     let context = write_context(&request, None)?;
     let (view, new) = service.put_graph(&path, settings, fork, context).await?;

@@ -13,6 +13,7 @@ use super::graphs::Nothing;
 use super::problem::{Code, Problem};
 use super::reply::etag;
 use super::run::{answered, permanent, respond};
+use super::sensitivity::once_more;
 use crate::analysis::Progress;
 use crate::analysis::attribution::evaluations;
 use crate::model::scenario::{Include, ScenarioBody};
@@ -22,7 +23,7 @@ use crate::service::impacts::answer::{ImpactAnswer, TargetExplanation};
 use crate::service::impacts::many::{
     BatchBody, BatchLine, KnockOutAnswer, KnockOutBody, batch, knock_out_answer, knock_outs,
 };
-use crate::service::impacts::{Question, answer_id};
+use crate::service::impacts::{Question, answer_id, ranges};
 use crate::service::jobs::Estimate;
 
 /// Scenarios of one batch from which on it is estimated to take long, by flows of the graph.
@@ -35,11 +36,22 @@ fn estimate(flows: usize, scenarios: usize) -> Estimate {
     Estimate { seconds, bytes: flows as u64 * 48 + scenarios as u64 * 256 }
 }
 
+/// What a question will probably take.
+pub(super) fn estimate_question(question: &Question) -> Estimate {
+    let network = question.snapshot.network();
+    let attributed = question.body.include.contains(&Include::Explanation);
+    let coalitions = if attributed { evaluations(question.body.shocks.len()) } else { 0 };
+    let plain = estimate(network.flow_count(), 8 + coalitions);
+    let figures = network.node_count() + network.flow_count() + network.requirements.len();
+    let range = ranges::estimate(network.flow_count(), figures, &question.body, 1);
+    Estimate { seconds: plain.seconds + range.seconds, bytes: plain.bytes + range.bytes }
+}
+
 /// Asks what is lost when part of a graph is removed, restricted or cut.
 ///
 /// The answer has a headline, and for each target its loss as a share of the baseline, the bracket
 /// between the two ends of rationing, the inputs that bind and the reason of a zero. `include` adds
-/// node losses and binding chains. The same question on the same version has the same id.
+/// node losses, binding chains, ranges over draws of the uncertain figures and what drives them. The same question on the same version has the same id.
 #[utoipa::path(tag = "Answer",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = ScenarioBody, examples(
@@ -58,7 +70,9 @@ fn estimate(flows: usize, scenarios: usize) -> Estimate {
                             {"name": "aluminium", "select": {"product": "aluminium", "stage": "refine"}}]}))),
         ("5 Proportional" = (summary = "The flagship with everyone served alike",
             value = json!({"scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}))),
-        ("6 Nothing" = (summary = "Removing nothing loses nothing, and says why",
+        ("6 With its range" = (summary = "The flagship with the 5th to 95th percentile of 1000 draws, and what drives it",
+            value = json!({"scenario": "china-refining-stops", "include": ["range", "sensitivity"]}))),
+        ("7 Nothing" = (summary = "Removing nothing loses nothing, and says why",
             value = json!({"scenario": "no-op"}))))),
     responses((status = 200, description = "The answer", body = ImpactAnswer),
               (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
@@ -71,11 +85,8 @@ pub async fn post_impact(
     body: Body<ScenarioBody>,
 ) -> Result<HttpResponse, Problem> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
-    let flows = snapshot.flow_count();
     let question = service.question(snapshot, body.0)?;
-    let attributed = question.body.include.contains(&Include::Explanation);
-    let coalitions = if attributed { evaluations(question.body.shocks.len()) } else { 0 };
-    let estimate = estimate(flows, 8 + coalitions);
+    let estimate = estimate_question(&question);
     if let Some(answer) = service.answers.get(&question.id) {
         return Ok(answered(answer));
     }
@@ -90,32 +101,28 @@ pub async fn post_impact(
 #[get("/v1/impacts/{id}")]
 pub async fn get_impact(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(again(&service, &path, None).await?))
+    Ok(match once_more(&service, &request, &path, None).await? {
+        Ok(answer) => permanent(answer),
+        Err(job) => job,
+    })
 }
 
-/// The answer behind an id, with a further part.
-async fn again(service: &App, id: &str, part: Option<Include>) -> Result<Answer, Problem> {
-    if part.is_none()
+/// The answer behind an id, with further parts.
+pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<Answer, Problem> {
+    if parts.is_empty()
         && let Some(answer) = service.answers.get(id)
     {
         return Ok(answer);
     }
     let (shared, id) = (service.clone(), id.to_owned());
-    let question = service.blocking(move || shared.question_of(&id)).await?;
-    let question = match part {
-        None => question,
-        Some(part) => {
-            let Question { snapshot, mut body, .. } = question;
-            body.include.push(part);
-            body.include.sort_unstable();
-            body.include.dedup();
-            let id = answer_id("imp", &snapshot, &body);
-            Question { snapshot, body, id }
-        }
-    };
+    let mut question = service.blocking(move || shared.question_of(&id)).await?;
+    if !parts.is_empty() {
+        question = service.question_with(question, parts)?;
+    }
     let shared = service.clone();
     Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?)
 }
@@ -161,7 +168,7 @@ pub async fn get_explanation(
     path: web::Path<String>,
     query: Params<ExplanationQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path, Some(Include::Explanation)).await?;
+    let answer = again(&service, &path, &[Include::Explanation]).await?;
     let mut body = parsed(&answer)?;
     let mut targets = body["explanation"].take();
     if let (Some(name), Some(list)) = (&query.0.target, targets.as_array_mut()) {
@@ -193,7 +200,7 @@ pub async fn get_impact_table(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path, None).await?;
+    let answer = again(&service, &path, &[]).await?;
     let body = parsed(&answer)?;
     let mut csv = csv::Writer::from_writer(Vec::new());
     let broken = |_| Problem::from(ServiceError::Internal);

@@ -3,13 +3,12 @@
 use actix_web::dev::Decompress;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, post, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{Params, broken, declared_length, limits, too_large, write_context};
+use super::extract::{Params, declared_length, limits, next_chunk, too_large, write_context};
 use super::once::{claim, remember, replay};
 use super::problem::{Code, Problem};
 use super::reply::written;
@@ -66,15 +65,16 @@ pub struct ImportQuery {
 /// Imports a file into a graph, as one new version.
 ///
 /// The format is told by `Content-Type`: `application/x-ndjson` (one record a line), `text/csv`
-/// (one table), `application/zip` (a zip of tables), `application/graphml+xml`, or
-/// `application/json` (node-link). Every bad row is reported with line, column and problem.
+/// (one table), `application/zip` (a zip of tables), `application/graphml+xml`, `application/json`
+/// (node-link), or `application/xml` (GraphML, or a fault tree in the Open-PSA format, whose gates
+/// become nodes with threshold rules; `target` is its top). Every bad row is reported with line, column and problem.
 #[utoipa::path(tag = "Data",
     params(("g" = String, Path, description = "Name of the graph", example = "what-if"),
            ImportQuery),
     request_body(content(
         (String = "application/x-ndjson", example = json!("{\"type\":\"node\",\"id\":\"tin.mine.PER\"}\n")),
         (String = "text/csv"), (Vec<u8> = "application/zip"),
-        (String = "application/graphml+xml"), (Object = "application/json"))),
+        (String = "application/graphml+xml"), (String = "application/xml"), (Object = "application/json"))),
     responses((status = 200, description = "Counts, and every bad row", body = Imported),
               (status = 422, description = "Bad rows; nothing was written. `report` lists them.", body = Problem)))]
 #[post("/v1/graphs/{g}/imports")]
@@ -110,8 +110,7 @@ pub async fn import_graph(
     let mut payload = Decompress::from_headers(payload, request.headers());
     let mut read = 0u64;
     let mut buffer = BytesMut::with_capacity(FEED);
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(broken)?;
+    while let Some(chunk) = next_chunk(&mut payload).await? {
         read += chunk.len() as u64;
         if read > limit {
             return Err(too_large(limit));

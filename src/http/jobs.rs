@@ -31,6 +31,8 @@ pub struct JobAnswer {
     pub estimate: Estimate,
     /// When it was asked for (ISO 8601).
     pub created: String,
+    /// Who asked for it.
+    pub owner: String,
     /// Where the result can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<String>,
@@ -48,6 +50,7 @@ impl From<JobView> for JobAnswer {
             progress: view.progress,
             estimate: view.estimate,
             created: iso(view.created_ms),
+            owner: view.owner,
             result: view.result,
             error: view.error.map(|error| match error {
                 JobError::Failed(error) => Problem::from(&*error),

@@ -3,9 +3,12 @@
 //! Only this module knows status codes, headers and media types. A handler is a doc comment (the
 //! summary in the OpenAPI document), an annotation and a few lines that call the service.
 
+pub mod admin;
 pub mod changes;
+pub mod comparisons;
 pub mod concentration;
 pub mod csv;
+pub mod cut_sets;
 pub mod edge;
 pub mod explore;
 pub mod exports;
@@ -14,24 +17,32 @@ pub mod exposure;
 pub mod extract;
 pub mod flows;
 pub mod graphs;
+pub mod guard;
 pub mod impacts;
 mod imports;
 pub mod jobs;
 pub mod lists;
+pub mod metrics;
 pub mod mitigations;
 pub mod nodes;
 pub mod once;
 pub mod openapi;
 pub mod operations;
+pub mod overview;
+pub mod page;
 pub mod problem;
+pub mod protection;
 pub mod registers;
 pub mod reply;
+pub mod reports;
 pub mod requirements;
 pub mod router;
 pub mod rows;
 pub mod run;
 pub mod scenarios;
+pub mod sensitivity;
 pub mod server;
+pub mod structure;
 
 /// The service as handlers get it.
 pub type App = actix_web::web::Data<crate::service::Service>;

@@ -25,6 +25,8 @@ use super::router::routes;
             Start here: the examples answer real questions with no typing."),
         (name = "Explain", description = "Why an answer is what it is: paths, figures, time line, reports.\n\
             Every answer links to these."),
+        (name = "Structure", description = "Centrality, choke points, cuts, paths, components: what a graph is by its links.\n\
+            Answers say that they are structural; losses under the production rules stand beside choke points."),
         (name = "Explore", description = "Nodes, flows, requirements, registers and search.\n\
             What the graph holds, and from which sources."),
         (name = "Scenarios", description = "Presets and stored scenarios.\n\
@@ -52,6 +54,15 @@ pub fn document() -> Document {
 /// that are absent rather than null.
 pub fn document_json() -> Value {
     let mut document = serde_json::to_value(document()).unwrap_or_default();
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {"type": "http", "scheme": "bearer",
+            "description": "An API key (`cpk_…`) or a token of the configured issuer. Needed only \
+                where access control is on."},
+        "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key",
+            "description": "An API key, for clients that cannot set Authorization."}
+    });
+    // The empty requirement: a server without access control takes requests as they are.
+    document["security"] = json!([{}, {"bearer": []}, {"api_key": []}]);
     let paths = document.get_mut("paths").and_then(Value::as_object_mut);
     for operation in paths
         .into_iter()

@@ -4,7 +4,7 @@
 //! everything else comes from a [`ServiceError`] by `?`.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -50,10 +50,13 @@ codes! {
     InvalidParameter  "invalid_parameter"      BAD_REQUEST            "A parameter is unknown or malformed";
     InvalidHeader     "invalid_header"         BAD_REQUEST            "A header is malformed";
     MalformedRequest  "malformed_request"      BAD_REQUEST            "The request is malformed";
+    Unauthorized      "unauthorized"           UNAUTHORIZED           "A valid key or token is needed";
+    Forbidden         "forbidden"              FORBIDDEN              "The key or token may not do this";
     NoSuchPath        "no_such_path"           NOT_FOUND              "There is nothing at this path";
     NotFound          "not_found"              NOT_FOUND              "The named thing does not exist";
     MethodNotAllowed  "method_not_allowed"     METHOD_NOT_ALLOWED     "The path does not take this method";
     NotAcceptable     "not_acceptable"         NOT_ACCEPTABLE         "The answer has no such format";
+    SlowClient        "slow_client"            REQUEST_TIMEOUT        "The body came too slowly";
     NameTaken         "name_taken"             CONFLICT               "The name is in use";
     RequestRunning    "request_running"        CONFLICT               "The first request with this key is still running";
     StaleVersion      "stale_version"          PRECONDITION_FAILED    "The graph has changed since";
@@ -66,9 +69,12 @@ codes! {
     KeyReused         "key_reused"             UNPROCESSABLE_ENTITY   "The Idempotency-Key came with another body before";
     Cancelled         "cancelled"              CONFLICT               "The work was cancelled";
     TooMany           "too_many_requests"      TOO_MANY_REQUESTS      "Too much is waiting";
+    RateLimited       "rate_limited"           TOO_MANY_REQUESTS      "Too many requests";
     Internal          "internal"               INTERNAL_SERVER_ERROR  "A defect of the server";
     Loading           "loading"                SERVICE_UNAVAILABLE    "The server is loading its graphs";
     StoreFailed       "store_failed"           SERVICE_UNAVAILABLE    "The store cannot take writes";
+    OverBudget        "over_budget"            SERVICE_UNAVAILABLE    "The work does not fit into memory";
+    Unavailable       "unavailable"            SERVICE_UNAVAILABLE    "Something outside cannot be reached";
     Deadline          "deadline"               SERVICE_UNAVAILABLE    "The work took too long";
 }
 
@@ -106,6 +112,9 @@ pub struct Problem {
     /// Methods that the path takes (405).
     #[serde(skip)]
     pub allow: Option<String>,
+    /// Seconds to wait (429, 503; default 1).
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
     /// Report of a refused import.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -129,6 +138,7 @@ impl Problem {
             line: None,
             column: None,
             allow: None,
+            retry_after: None,
             report: None,
             request_id: None,
         }
@@ -153,7 +163,10 @@ impl Problem {
         let mut response = HttpResponse::build(status);
         response.insert_header((CONTENT_TYPE, "application/problem+json"));
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.insert_header((RETRY_AFTER, "1"));
+            response.insert_header((RETRY_AFTER, self.retry_after.unwrap_or(1).max(1)));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"chokepoint\""));
         }
         if let Some(id) = &self.request_id {
             response.insert_header(("x-request-id", id.as_str()));
@@ -223,6 +236,8 @@ impl From<&ServiceError> for Problem {
             ServiceError::Busy { .. } => {
                 Self::new(Code::TooMany, detail).hint("try again after Retry-After seconds")
             }
+            ServiceError::OverBudget { .. } => Self::new(Code::OverBudget, detail)
+                .hint("ask a smaller question, try again later, or raise memory_budget_mib"),
             ServiceError::Cancelled(_) => Self::new(Code::Cancelled, detail),
             ServiceError::Deadline { .. } => {
                 Self::new(Code::Deadline, detail).hint("ask a smaller question")

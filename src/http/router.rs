@@ -3,8 +3,9 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    changes, concentration, explore, exports, exposure, flows, graphs, impacts, imports, jobs,
-    mitigations, nodes, operations, registers, requirements, scenarios,
+    admin, changes, comparisons, concentration, cut_sets, explore, exports, exposure, flows,
+    graphs, impacts, imports, jobs, metrics, mitigations, nodes, operations, overview, protection,
+    registers, reports, requirements, scenarios, sensitivity, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -15,10 +16,54 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(impacts::get_impact)
         .service(impacts::get_explanation)
         .service(impacts::get_impact_table)
+        .service(sensitivity::get_range)
+        .service(sensitivity::get_sensitivity)
+        .service(comparisons::post_comparison)
+        .service(comparisons::get_comparison)
         .service(impacts::post_impact_batch)
         .service(impacts::get_batch)
         .service(impacts::post_knock_outs)
         .service(impacts::get_knock_outs)
+        // Structure
+        .service(structure::centrality::post_centrality)
+        .service(structure::choke_points::post_choke_points)
+        .service(structure::cuts::post_cuts)
+        .service(structure::cuts::post_separators)
+        .service(structure::cuts::post_cut_tree)
+        .service(structure::reachability::post_reachability)
+        .service(structure::paths::get_paths)
+        .service(structure::paths::post_paths)
+        .service(structure::chains::post_longest_chain)
+        .service(structure::chains::post_tiers)
+        .service(structure::components::post_components)
+        .service(structure::components::post_communities)
+        .service(structure::cycles::post_cycles)
+        .service(structure::similar::get_similar)
+        .service(structure::attack::post_attack_curve)
+        .service(structure::get_structure)
+        // Cut sets
+        .service(cut_sets::post_cut_sets)
+        .service(cut_sets::stream_cut_sets)
+        .service(cut_sets::get_cut_sets)
+        .service(cut_sets::get_cut_set)
+        .service(cut_sets::get_cut_set_impact)
+        .service(cut_sets::get_cut_set_tree)
+        .service(cut_sets::get_fault_tree)
+        .service(cut_sets::post_worst_case)
+        .service(cut_sets::get_worst_case)
+        .service(cut_sets::post_cheapest_cut)
+        .service(cut_sets::get_cheapest_cut)
+        .service(protection::post_protection)
+        .service(protection::get_protection)
+        // Pictures, pages and tables of an answer
+        .service(reports::get_sankey)
+        .service(reports::get_ranking)
+        .service(reports::get_timeline_picture)
+        .service(reports::get_tornado)
+        .service(reports::get_world)
+        .service(reports::get_brief)
+        .service(reports::get_workbook)
+        .service(reports::get_table)
         .service(mitigations::get_mitigations)
         .service(mitigations::get_economic)
         // Criticality beside impact
@@ -53,6 +98,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(explore::get_upstream)
         .service(explore::get_downstream)
         .service(explore::search_graph)
+        .service(overview::get_overview)
         // Scenarios and registers
         .service(scenarios::list_scenarios)
         .service(scenarios::post_scenario)
@@ -76,5 +122,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(operations::get_readiness)
         .service(operations::get_version)
         .service(operations::list_problems)
-        .service(operations::back_up);
+        .service(operations::back_up)
+        .service(metrics::get_metrics)
+        .service(admin::post_key)
+        .service(admin::list_keys)
+        .service(admin::revoke_key)
+        .service(admin::list_audit);
 }

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::App;
 use super::extract::header;
+use super::guard::who;
 use super::jobs::accepted;
 use super::problem::Problem;
 use crate::analysis::Progress;
@@ -48,9 +49,10 @@ pub async fn respond<F>(
 where
     F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
 {
+    service.memory.admit(estimate.bytes)?;
     let answers = service.answers.clone();
     if wants_job(request, estimate)? {
-        let job = service.jobs.start(&service.pool, kind, estimate, move |progress| {
+        let job = service.jobs.start(&who(request).name, kind, estimate, move |progress| {
             let answer = work(progress)?;
             let location = answer.location.clone();
             answers.put(answer);

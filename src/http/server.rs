@@ -3,10 +3,12 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::middleware::{Compress, from_fn};
+use actix_cors::Cors;
+use actix_web::body::MessageBody;
+use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::middleware::{Compress, Condition, from_fn};
 use actix_web::{App as ActixApp, HttpResponse, HttpServer, web};
-use tracing_actix_web::TracingLogger;
+use tracing_actix_web::{DefaultRootSpanBuilder, RootSpanBuilder, TracingLogger};
 use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -14,6 +16,8 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use super::App;
 use super::edge::{KnownPaths, edge, no_route};
 use super::extract::BodyLimits;
+use super::guard::{Limits, guard, holds_key};
+use super::metrics;
 use super::openapi::{ApiDoc, document_json};
 use super::router::routes;
 
@@ -26,21 +30,31 @@ pub struct ServerOptions {
     pub limits: BodyLimits,
     /// Seconds that running requests get when the server stops.
     pub shutdown_seconds: u64,
+    /// Time that a client has for the head of its request.
+    pub request_timeout: Duration,
+    /// Certificate and key, if the server speaks TLS.
+    pub tls: Option<rustls::ServerConfig>,
+    /// Origins that may call from a browser.
+    pub cors_origins: Vec<String>,
+    /// Requests a second of each principal (0: no limit).
+    pub rate_limit: u32,
+    /// Requests that a principal may send at once.
+    pub rate_burst: u32,
 }
 
-/// A server that runs when awaited, until SIGTERM or SIGINT.
-///
-/// # Errors
-/// If the listener cannot be used.
-pub fn server(
+fn server(
     service: App,
     listener: TcpListener,
     options: &ServerOptions,
-) -> std::io::Result<Server> {
+) -> std::io::Result<(Server, App)> {
     let document = document_json();
     let known = web::Data::new(KnownPaths::of(&document));
     let text = web::Bytes::from(serde_json::to_vec(&document)?);
     let limits = web::Data::new(options.limits);
+    let rates = web::Data::new(Limits::new(options.rate_limit, options.rate_burst));
+    let origins = options.cors_origins.clone();
+    let stopping = service.clone();
+    metrics::start();
     let server = HttpServer::new(move || {
         let text = text.clone();
         let (app, _) = ActixApp::new()
@@ -49,6 +63,7 @@ pub fn server(
             .app_data(service.clone())
             .app_data(known.clone())
             .app_data(limits.clone())
+            .app_data(rates.clone())
             .configure(routes)
             .split_for_parts();
         app.route("/", web::get().to(to_docs))
@@ -60,16 +75,79 @@ pub fn server(
                     async move { HttpResponse::Ok().content_type("application/json").body(text) }
                 }),
             )
+            .configure(super::page::pages)
             .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
             .default_service(web::to(no_route))
+            .wrap(from_fn(guard))
+            .wrap(from_fn(metrics::observe))
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
             .wrap(from_fn(edge))
             .wrap(Compress::default())
-            .wrap(TracingLogger::default())
+            .wrap(TracingLogger::<RequestSpan>::new())
     })
     .shutdown_timeout(options.shutdown_seconds)
-    .client_request_timeout(Duration::from_secs(30));
+    .client_request_timeout(options.request_timeout);
     let server = if options.workers > 0 { server.workers(options.workers) } else { server };
-    Ok(server.listen(listener)?.run())
+    let running = match options.tls.clone() {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?.run(),
+        None => server.listen(listener)?.run(),
+    };
+    Ok((running, stopping))
+}
+
+/// Serves until SIGTERM or SIGINT; then no new connections are taken, running requests are
+/// finished and jobs are cancelled, within the bound.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub async fn serve(
+    service: App,
+    listener: TcpListener,
+    options: &ServerOptions,
+) -> std::io::Result<()> {
+    let (running, service) = server(service, listener, options)?;
+    running.await?;
+    if !service.jobs.stop(Duration::from_secs(options.shutdown_seconds)).await {
+        tracing::warn!("some jobs did not stop in time; they are marked as interrupted");
+    }
+    Ok(())
+}
+
+/// What pages of other origins may do: nothing unless their origin is named.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "DELETE"])
+        .allowed_headers([
+            "authorization",
+            "x-api-key",
+            "content-type",
+            "accept",
+            "if-match",
+            "idempotency-key",
+            "prefer",
+        ])
+        .expose_headers(["etag", "location", "x-request-id", "retry-after"])
+        .max_age(3600);
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+/// The span of a request. Addresses that hold a key are not written down.
+pub struct RequestSpan;
+
+impl RootSpanBuilder for RequestSpan {
+    fn on_request_start(request: &ServiceRequest) -> tracing::Span {
+        if holds_key(request.uri()) {
+            return tracing::info_span!("HTTP request", http.target = request.path());
+        }
+        DefaultRootSpanBuilder::on_request_start(request)
+    }
+
+    fn on_request_end<B: MessageBody>(
+        span: tracing::Span,
+        outcome: &Result<ServiceResponse<B>, actix_web::Error>,
+    ) {
+        DefaultRootSpanBuilder::on_request_end(span, outcome);
+    }
 }
 
 async fn to_docs() -> HttpResponse {

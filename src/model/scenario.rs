@@ -15,6 +15,9 @@ pub const MAX_PARTS: usize = 10_000;
 /// Longest horizon of a timeline, in days.
 pub const MAX_HORIZON_DAYS: u32 = 36_500;
 
+/// Most draws of one question.
+pub const MAX_DRAWS: u32 = 1_000_000;
+
 /// What happens, to whom it matters and how it is evaluated.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -43,7 +46,8 @@ pub struct ScenarioBody {
     /// Version of the graph (default: the newest).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<u64>,
-    /// Draws for the range of the answer (default 1000; 0: no range).
+    /// Draws for the range of the answer (0: no range; default 1000 where `include` names `range`
+    /// or `sensitivity`, else none).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draws: Option<u32>,
     /// Seed of the draws (default 1).
@@ -65,6 +69,8 @@ pub enum Include {
     Sensitivity,
     /// Time path of each target.
     Timeline,
+    /// 5th and 95th percentile of each loss over draws of the uncertain figures.
+    Range,
 }
 
 /// One thing that happens. Exactly one of: a loss of output (`select` with `loss`), a restriction
@@ -173,7 +179,7 @@ pub enum Response {
         /// What it makes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         product: Option<String>,
-        /// Stage that it adds to (default: the last stage of the product).
+        /// Stage that it adds to (default: the last one of its product).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         stage: Option<String>,
         /// Where it is.
@@ -193,6 +199,9 @@ pub enum Response {
     Stockpile {
         /// What is held.
         product: String,
+        /// Stage that made it (default: the last one of its product).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<String>,
         /// Who may use it (default: everyone).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<Selector>,
@@ -691,6 +700,23 @@ impl ModelOptions {
     }
 }
 
+/// Checks a number of draws.
+///
+/// # Errors
+/// More than [`MAX_DRAWS`].
+pub fn check_draws(draws: Option<u32>) -> Result<(), ScenarioError> {
+    match draws {
+        Some(draws) if draws > MAX_DRAWS => Err(ScenarioError::new(
+            "draws",
+            format!(
+                "{draws} asked for; at most {MAX_DRAWS}: the ends of a range over that many are \
+                 known to a thousandth of its width"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 impl ScenarioBody {
     /// Checks everything that can be checked without a graph.
     ///
@@ -709,6 +735,7 @@ impl ScenarioBody {
                 ));
             }
         }
+        check_draws(self.draws)?;
         for (i, shock) in self.shocks.iter().enumerate() {
             shock.check(&format!("shocks[{i}]"))?;
         }

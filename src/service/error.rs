@@ -71,6 +71,19 @@ pub enum ServiceError {
         /// What waits: writes, jobs.
         what: &'static str,
     },
+    /// The work does not fit into the memory budget.
+    #[error(
+        "the work needs about {} MiB; {} of {} MiB are in use",
+        .needed >> 20, .used >> 20, .budget >> 20
+    )]
+    OverBudget {
+        /// Estimated bytes of the work.
+        needed: u64,
+        /// Bytes in use.
+        used: u64,
+        /// The budget.
+        budget: u64,
+    },
     /// The work was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),

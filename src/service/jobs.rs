@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -78,6 +78,8 @@ pub struct JobView {
     pub estimate: Estimate,
     /// When it was asked for, in ms since 1970.
     pub created_ms: i64,
+    /// Who asked for it.
+    pub owner: String,
     /// Where the result can be read.
     pub result: Option<String>,
     /// Why it failed.
@@ -91,6 +93,8 @@ struct JobDocument {
     state: JobState,
     estimate: Estimate,
     created_ms: i64,
+    #[serde(default)]
+    owner: String,
     result: Option<String>,
     error: Option<String>,
 }
@@ -104,12 +108,13 @@ struct Outcome {
 /// One job of this process.
 pub struct Job {
     id: String,
+    owner: Arc<str>,
     kind: &'static str,
     created_ms: i64,
     estimate: Estimate,
     progress: Progress,
-    /// Tells the deadline from a user's wish.
-    deadline: Option<(Instant, u64)>,
+    /// When it got its slot: tells the deadline from a user's wish.
+    started: OnceLock<Instant>,
     outcome: Mutex<Outcome>,
     changed: watch::Sender<()>,
 }
@@ -131,6 +136,7 @@ impl Job {
             progress: if done { 1.0 } else { self.progress.fraction() },
             estimate: self.estimate,
             created_ms: self.created_ms,
+            owner: self.owner.to_string(),
             result: outcome.result.clone(),
             error: outcome.error.clone().map(JobError::Failed),
         }
@@ -141,8 +147,13 @@ impl Job {
         self.changed.subscribe()
     }
 
-    fn past_deadline(&self) -> Option<u64> {
-        self.deadline.filter(|(end, _)| Instant::now() >= *end).map(|(_, seconds)| seconds)
+    /// Who asked for it.
+    pub fn owner(&self) -> &Arc<str> {
+        &self.owner
+    }
+
+    fn ran_for(&self) -> Duration {
+        self.started.get().map_or(Duration::ZERO, Instant::elapsed)
     }
 
     fn set(&self, state: JobState, result: Option<String>, error: Option<ServiceError>) {
@@ -162,6 +173,7 @@ impl Job {
             state: view.state,
             estimate: view.estimate,
             created_ms: view.created_ms,
+            owner: view.owner,
             result: view.result,
             error: view.error.map(|error| match error {
                 JobError::Failed(error) => error.to_string(),
@@ -177,27 +189,83 @@ struct Known {
     finished: VecDeque<String>,
 }
 
+/// How many jobs run, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct JobOptions {
+    /// Longest a job may run.
+    pub deadline: Duration,
+    /// Jobs that run at the same time; the others wait.
+    pub slots: usize,
+    /// Jobs of one owner that may wait or run.
+    pub per_owner: usize,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(3600), slots: 2, per_owner: 64 }
+    }
+}
+
+type Work = Box<dyn FnOnce(&Progress) -> Result<String, ServiceError> + Send>;
+
+/// Jobs that wait, by owner. Owners take turns, so that one with many jobs does not hold up one
+/// with few.
+#[derive(Default)]
+struct Waiting {
+    turns: VecDeque<(Arc<str>, VecDeque<(Arc<Job>, Work)>)>,
+    running: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, owner: &Arc<str>, job: Arc<Job>, work: Work) {
+        match self.turns.iter_mut().find(|(name, _)| name == owner) {
+            Some((_, jobs)) => jobs.push_back((job, work)),
+            None => self.turns.push_back((owner.clone(), VecDeque::from([(job, work)]))),
+        }
+    }
+
+    fn next(&mut self) -> Option<(Arc<Job>, Work)> {
+        let (owner, mut jobs) = self.turns.pop_front()?;
+        let next = jobs.pop_front();
+        if !jobs.is_empty() {
+            self.turns.push_back((owner, jobs));
+        }
+        next
+    }
+}
+
 /// All jobs of this process, and what the store remembers of earlier ones.
 pub struct Jobs {
     store: Arc<Store>,
+    /// Threads of their own, so that small answers do not queue behind long work.
+    pool: CpuPool,
     known: Mutex<Known>,
+    waiting: Mutex<Waiting>,
     active: AtomicUsize,
-    deadline: Duration,
+    options: JobOptions,
 }
 
 impl Jobs {
-    /// No jobs yet; each gets at most `deadline`.
-    pub fn new(store: Arc<Store>, deadline: Duration) -> Self {
-        Self { store, known: Mutex::default(), active: AtomicUsize::new(0), deadline }
+    /// No jobs yet.
+    pub fn new(store: Arc<Store>, pool: CpuPool, options: JobOptions) -> Self {
+        Self {
+            store,
+            pool,
+            known: Mutex::default(),
+            waiting: Mutex::default(),
+            active: AtomicUsize::new(0),
+            options,
+        }
     }
 
-    /// Starts a job on the pool. `work` returns the address of its result.
+    /// Starts a job for an owner, or lets it wait for a slot. `work` returns the address of its
+    /// result.
     ///
     /// # Errors
-    /// [`ServiceError::Busy`] if too many jobs wait.
+    /// [`ServiceError::Busy`] if too many jobs wait, in all or of this owner.
     pub fn start<F>(
         self: &Arc<Self>,
-        pool: &Arc<CpuPool>,
+        owner: &Arc<str>,
         kind: &'static str,
         estimate: Estimate,
         work: F,
@@ -211,58 +279,100 @@ impl Jobs {
         }
         let job = Arc::new(Job {
             id: format!("job_{}", uuid::Uuid::now_v7().simple()),
+            owner: owner.clone(),
             kind,
             created_ms: now_ms(),
             estimate,
             progress: Progress::default(),
-            deadline: Instant::now()
-                .checked_add(self.deadline)
-                .map(|end| (end, self.deadline.as_secs())),
+            started: OnceLock::new(),
             outcome: Mutex::new(Outcome { state: JobState::Queued, result: None, error: None }),
             changed: watch::Sender::new(()),
         });
-        lock(&self.known).by_id.insert(job.id.clone(), job.clone());
+        {
+            let mut known = lock(&self.known);
+            let active = |j: &&Arc<Job>| j.owner == *owner && !lock(&j.outcome).state.is_final();
+            if known.by_id.values().filter(active).count() >= self.options.per_owner {
+                self.active.fetch_sub(1, Ordering::Relaxed);
+                return Err(ServiceError::Busy { what: "jobs of yours" });
+            }
+            known.by_id.insert(job.id.clone(), job.clone());
+        }
         self.remember(&job);
-        let (jobs, running, pool) = (self.clone(), job.clone(), pool.clone());
-        let watched = job.clone();
-        let deadline = self.deadline;
-        tokio::spawn(async move {
-            let mut changed = watched.watch();
-            let ended = async {
-                while !watched.view().state.is_final() {
-                    if changed.changed().await.is_err() {
-                        break;
-                    }
-                }
-            };
-            if tokio::time::timeout(deadline, ended).await.is_err() {
-                watched.progress.cancel();
-            }
-        });
-        tokio::spawn(async move {
-            let inner = running.clone();
-            let result = pool
-                .run(move || {
-                    inner.progress.check()?;
-                    inner.set(JobState::Running, None, None);
-                    work(&inner.progress)
-                })
-                .await;
-            match result {
-                Ok(url) => running.set(JobState::Succeeded, Some(url), None),
-                Err(ServiceError::Cancelled(_)) => match running.past_deadline() {
-                    Some(seconds) => running.set(
-                        JobState::Failed,
-                        None,
-                        Some(ServiceError::Deadline { seconds }),
-                    ),
-                    None => running.set(JobState::Cancelled, None, None),
-                },
-                Err(error) => running.set(JobState::Failed, None, Some(error)),
-            }
-            jobs.finished(&running);
-        });
+        lock(&self.waiting).push(owner, job.clone(), Box::new(work));
+        self.dispatch();
         Ok(job)
+    }
+
+    /// Starts waiting jobs while there are slots.
+    fn dispatch(self: &Arc<Self>) {
+        loop {
+            let mut waiting = lock(&self.waiting);
+            if waiting.running >= self.options.slots.max(1) {
+                return;
+            }
+            let Some((job, work)) = waiting.next() else { return };
+            waiting.running += 1;
+            drop(waiting);
+            let jobs = self.clone();
+            tokio::spawn(async move {
+                jobs.run(&job, work).await;
+                lock(&jobs.waiting).running -= 1;
+                jobs.finished(&job);
+                jobs.dispatch();
+            });
+        }
+    }
+
+    async fn run(self: &Arc<Self>, job: &Arc<Job>, work: Work) {
+        let deadline = self.options.deadline;
+        let _ = job.started.set(Instant::now());
+        let watched = Arc::downgrade(job);
+        let clock = tokio::spawn(async move {
+            tokio::time::sleep(deadline).await;
+            if let Some(job) = watched.upgrade() {
+                job.progress.cancel();
+            }
+        });
+        let inner = job.clone();
+        let result = self
+            .pool
+            .run(move || {
+                inner.progress.check()?;
+                inner.set(JobState::Running, None, None);
+                work(&inner.progress)
+            })
+            .await;
+        clock.abort();
+        match result {
+            Ok(url) => job.set(JobState::Succeeded, Some(url), None),
+            Err(ServiceError::Cancelled(_)) if job.ran_for() >= deadline => {
+                let seconds = deadline.as_secs();
+                job.set(JobState::Failed, None, Some(ServiceError::Deadline { seconds }));
+            }
+            Err(ServiceError::Cancelled(_)) => job.set(JobState::Cancelled, None, None),
+            Err(error) => job.set(JobState::Failed, None, Some(error)),
+        }
+    }
+
+    /// Cancels every job and waits until all have stopped, at most as long as `patience`.
+    /// True if all have.
+    pub async fn stop(&self, patience: Duration) -> bool {
+        let active: Vec<Arc<Job>> = lock(&self.known)
+            .by_id
+            .values()
+            .filter(|job| !job.view().state.is_final())
+            .cloned()
+            .collect();
+        for job in &active {
+            let _ = self.cancel(&job.id);
+        }
+        let ended = async {
+            for job in &active {
+                let mut changed = job.watch();
+                while !job.view().state.is_final() && changed.changed().await.is_ok() {}
+            }
+        };
+        tokio::time::timeout(patience, ended).await.is_ok()
     }
 
     fn finished(&self, job: &Job) {
@@ -314,6 +424,7 @@ impl Jobs {
             progress: f64::from(u8::from(document.state == JobState::Succeeded)),
             estimate: document.estimate,
             created_ms: document.created_ms,
+            owner: document.owner,
             result: document.result,
             error: if interrupted {
                 Some(JobError::Earlier("the server stopped while it ran; ask again".into()))
@@ -346,9 +457,13 @@ impl Jobs {
 mod tests {
     use super::*;
 
-    fn parts(deadline: Duration) -> (Arc<Jobs>, Arc<CpuPool>) {
-        let store = Arc::new(Store::in_memory());
-        (Arc::new(Jobs::new(store, deadline)), Arc::new(CpuPool::new(2).unwrap()))
+    fn jobs(deadline: Duration) -> Arc<Jobs> {
+        let options = JobOptions { deadline, per_owner: 8, ..JobOptions::default() };
+        Arc::new(Jobs::new(Arc::new(Store::in_memory()), CpuPool::new(2).unwrap(), options))
+    }
+
+    fn ann() -> Arc<str> {
+        "ann".into()
     }
 
     async fn end(job: &Job) -> JobView {
@@ -369,9 +484,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_gives_the_address_of_its_result() {
-        let (jobs, pool) = parts(Duration::from_secs(60));
-        let job =
-            jobs.start(&pool, "test", Estimate::default(), |_| Ok("/v1/impacts/x".into())).unwrap();
+        let jobs = jobs(Duration::from_secs(60));
+        let job = jobs
+            .start(&ann(), "test", Estimate::default(), |_| Ok("/v1/impacts/x".into()))
+            .unwrap();
         let view = end(&job).await;
         assert_eq!((view.state, view.progress), (JobState::Succeeded, 1.0));
         assert_eq!(view.result.as_deref(), Some("/v1/impacts/x"));
@@ -379,14 +495,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_can_be_cancelled_and_has_a_deadline() {
-        let (jobs, pool) = parts(Duration::from_secs(60));
-        let job = jobs.start(&pool, "test", Estimate::default(), work_until_cancelled).unwrap();
+        let jobs = jobs(Duration::from_secs(60));
+        let job = jobs.start(&ann(), "test", Estimate::default(), work_until_cancelled).unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         jobs.cancel(job.id()).unwrap();
         assert_eq!(end(&job).await.state, JobState::Cancelled);
 
-        let (jobs, pool) = parts(Duration::from_millis(20));
-        let job = jobs.start(&pool, "test", Estimate::default(), work_until_cancelled).unwrap();
+        let jobs = self::jobs(Duration::from_millis(20));
+        let job = jobs.start(&ann(), "test", Estimate::default(), work_until_cancelled).unwrap();
         let view = end(&job).await;
         assert_eq!(view.state, JobState::Failed);
         assert!(
@@ -396,13 +512,61 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_a_restart_interrupted_says_so() {
-        let (jobs, pool) = parts(Duration::from_secs(60));
-        let job = jobs.start(&pool, "test", Estimate::default(), work_until_cancelled).unwrap();
-        let later = Jobs::new(jobs.store.clone(), Duration::from_secs(60));
+        let jobs = jobs(Duration::from_secs(60));
+        let job = jobs.start(&ann(), "test", Estimate::default(), work_until_cancelled).unwrap();
+        let later = Jobs::new(jobs.store.clone(), CpuPool::new(1).unwrap(), JobOptions::default());
         let view = later.view(job.id()).unwrap();
         assert_eq!(view.state, JobState::Failed);
         assert!(matches!(view.error, Some(JobError::Earlier(text)) if text.contains("ask again")));
         jobs.cancel(job.id()).unwrap();
         end(&job).await;
+    }
+
+    #[tokio::test]
+    async fn owners_take_turns() {
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let options = JobOptions { slots: 1, ..JobOptions::default() };
+        let jobs =
+            Arc::new(Jobs::new(Arc::new(Store::in_memory()), CpuPool::new(1).unwrap(), options));
+        let gate = Arc::new((Mutex::new(false), std::sync::Condvar::new()));
+        let mut all = Vec::new();
+        let held = gate.clone();
+        let first = move |_: &Progress| {
+            let mut open = lock(&held.0);
+            while !*open {
+                open = held.1.wait(open).unwrap();
+            }
+            Ok(String::new())
+        };
+        all.push(jobs.start(&ann(), "first", Estimate::default(), first).unwrap());
+        for (owner, n) in [("ann", 1), ("ann", 2), ("ann", 3), ("bob", 4)] {
+            let order = order.clone();
+            let work = move |_: &Progress| {
+                lock(&order).push(n);
+                Ok(String::new())
+            };
+            all.push(jobs.start(&owner.into(), "test", Estimate::default(), work).unwrap());
+        }
+        *lock(&gate.0) = true;
+        gate.1.notify_all();
+        for job in &all {
+            end(job).await;
+        }
+        assert_eq!(*lock(&order), [1, 4, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn one_owner_cannot_take_every_place_and_all_stop_on_demand() {
+        let jobs = jobs(Duration::from_secs(60));
+        let started: Vec<_> = (0..8)
+            .map(|_| jobs.start(&ann(), "test", Estimate::default(), work_until_cancelled).unwrap())
+            .collect();
+        let refused = jobs.start(&ann(), "test", Estimate::default(), work_until_cancelled);
+        assert!(matches!(refused, Err(ServiceError::Busy { .. })));
+        assert!(jobs.start(&"bob".into(), "test", Estimate::default(), |_| Ok("x".into())).is_ok());
+        assert!(jobs.stop(Duration::from_secs(10)).await);
+        for job in started {
+            assert_eq!(end(&job).await.state, JobState::Cancelled);
+        }
     }
 }

@@ -3,11 +3,16 @@
 //! Knows no HTTP. Handlers and the command line call it; it calls the analyses with a snapshot
 //! and turns their indices into ids.
 
+pub mod access;
 pub mod analyses;
 pub mod answers;
+pub mod answers;
 pub mod catalogue;
+pub mod catalogue;
+pub mod comparisons;
 pub mod concentration;
 pub mod criticality;
+pub mod cut_sets;
 pub mod diff;
 pub mod economic;
 pub mod error;
@@ -19,25 +24,30 @@ pub mod idempotency;
 pub mod impacts;
 pub mod imports;
 pub mod jobs;
+pub mod memory;
 pub mod mitigations;
 pub mod objects;
+pub mod overview;
 pub mod pool;
 pub mod reference;
 pub mod rows;
 pub mod scenarios;
 pub mod search;
+pub mod structure;
 pub mod time;
 pub mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
+use access::audit::Audit;
+use access::{Access, AccessOptions};
 use answers::AnswerCache;
 use catalogue::Catalogue;
 pub use error::ServiceError;
 use idempotency::Idempotency;
-use jobs::Jobs;
+use jobs::{JobOptions, Jobs};
+use memory::MemoryBudget;
 use pool::CpuPool;
 use reference::Reference;
 use writer::Writer;
@@ -52,8 +62,12 @@ pub struct ServiceOptions {
     pub cpu_threads: usize,
     /// Bytes of finished answers kept in memory.
     pub answer_cache_bytes: usize,
-    /// Longest a job may run.
-    pub job_deadline: Duration,
+    /// How many jobs run, and for how long.
+    pub jobs: JobOptions,
+    /// Most memory that the process should use.
+    pub memory: MemoryBudget,
+    /// Which credentials are taken.
+    pub access: AccessOptions,
 }
 
 impl Default for ServiceOptions {
@@ -61,7 +75,9 @@ impl Default for ServiceOptions {
         Self {
             cpu_threads: 0,
             answer_cache_bytes: 64 << 20,
-            job_deadline: Duration::from_secs(3600),
+            jobs: JobOptions::default(),
+            memory: MemoryBudget::default(),
+            access: AccessOptions::default(),
         }
     }
 }
@@ -74,6 +90,12 @@ pub struct Service {
     pub pool: Arc<CpuPool>,
     /// Long work.
     pub jobs: Arc<Jobs>,
+    /// Who may do what.
+    pub access: Access,
+    /// Who did what.
+    pub audit: Audit,
+    /// Most memory that the process should use.
+    pub memory: MemoryBudget,
     /// Finished answers.
     pub answers: Arc<AnswerCache>,
     /// First answers by `Idempotency-Key`.
@@ -82,6 +104,10 @@ pub struct Service {
     pub reference: Arc<Reference>,
     /// Models ready to evaluate scenarios.
     pub models: impacts::ModelCache,
+    /// Views ready for structural analyses.
+    pub views: structure::views::ViewCache,
+    /// Families of cut sets ready for further pages.
+    pub cut_sets: cut_sets::CutSetCache,
     /// The store below.
     pub store: Arc<Store>,
     writer: Writer,
@@ -102,15 +128,21 @@ impl Service {
             ServiceError::Internal
         };
         let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
+        let job_pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let writer = Writer::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
         Ok(Self {
             catalogue,
             pool: Arc::new(pool),
-            jobs: Arc::new(Jobs::new(store.clone(), options.job_deadline)),
+            jobs: Arc::new(Jobs::new(store.clone(), job_pool, options.jobs)),
+            access: Access::new(store.clone(), &options.access)?,
+            audit: Audit::start(store.clone()).map_err(|e| no_threads(&e))?,
+            memory: options.memory,
             answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
             idempotency: Idempotency::new(store.clone()),
             reference,
             models: impacts::ModelCache::default(),
+            views: structure::views::ViewCache::default(),
+            cut_sets: cut_sets::CutSetCache::default(),
             store,
             writer,
             ready: AtomicBool::new(false),

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -287,7 +288,9 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
             documents: Vec::new(),
         })
         .collect();
+    let start = Instant::now();
     let results = store.commit_all(&commits);
+    metrics::histogram!("chokepoint_store_commit_seconds").record(start.elapsed().as_secs_f64());
     drop(commits);
 
     // The newest durable version of each graph becomes its snapshot.

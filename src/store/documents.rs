@@ -94,6 +94,26 @@ impl Store {
         self.write(batch)
     }
 
+    /// Writes several documents of a kind together. Durable when it returns.
+    ///
+    /// # Errors
+    /// As [`Store::put_document`]; then none is written.
+    pub fn put_documents(
+        &self,
+        kind: DocumentKind,
+        documents: &[(String, Vec<u8>)],
+    ) -> Result<(), StoreError> {
+        for (key, value) in documents {
+            check(kind, key, value)?;
+        }
+        let _documents = held(self.documents.lock());
+        let mut batch = Batch::default();
+        for (key, value) in documents {
+            self.stage_document(&mut batch, kind, key, value)?;
+        }
+        self.write(batch)
+    }
+
     /// Adds a document to a batch; documents are locked by the caller.
     pub(super) fn stage_document(
         &self,

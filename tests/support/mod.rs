@@ -68,7 +68,8 @@ impl Server {
         server
     }
 
-    fn spawn(data: &Path, flags: &[&str]) -> Self {
+    /// Starts a server without waiting until it is ready.
+    pub fn spawn(data: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_chokepoint"))
             .args(["serve", "--bind", "127.0.0.1:0", "--data-dir"])
             .arg(data)
@@ -83,7 +84,7 @@ impl Server {
         // The rest is read and dropped, so that the server never waits for its reader.
         std::thread::spawn(move || std::io::copy(&mut out, &mut std::io::sink()));
         let base = first.trim().rsplit(' ').next().unwrap().to_owned();
-        assert!(base.starts_with("http://127.0.0.1:"), "{first}");
+        assert!(base.contains("://127.0.0.1:"), "{first}");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -118,8 +119,32 @@ impl Server {
         reply(request.call().unwrap())
     }
 
+    /// The body of an answer as it came.
+    pub fn bytes(&self, path: &str) -> Vec<u8> {
+        self.bytes_with(path, &[])
+    }
+
+    /// The body of an answer as it came, with headers in the request.
+    pub fn bytes_with(&self, path: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.call().unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap()
+    }
+
     pub fn delete(&self, path: &str) -> Reply {
-        reply(self.agent.delete(format!("{}{path}", self.base)).call().unwrap())
+        self.delete_with(path, &[])
+    }
+
+    pub fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = self.agent.delete(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        reply(request.call().unwrap())
     }
 
     /// Sends a body of a content type.

@@ -14,10 +14,9 @@
 use super::Scores;
 use crate::analysis::Progress;
 use crate::analysis::structure::StructureError;
-use crate::analysis::structure::components::sweep_order;
 use crate::analysis::structure::error::require;
 use crate::analysis::structure::traverse::require_strengths;
-use crate::graph::Csr;
+use crate::graph::{Condensation, Csr};
 
 /// What to compute.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +61,7 @@ pub fn pagerank(
         return Ok(Scores::exact(Vec::new()));
     }
     progress.start(n as u64);
-    let (components, order, start) = sweep_order(csr);
+    let components = Condensation::new(n, |v| csr.consumers(v));
     progress.check()?;
     let mut solver = Solver {
         csr,
@@ -78,15 +77,16 @@ pub fn pagerank(
         sweeps: 0,
     };
     let mut touched = 0;
-    for c in 0..components.count {
+    for c in 0..components.len() {
         // Rows are far apart: fetch one of a later node while this one is worked on.
-        if let Some(&later) = order.get(start[c] as usize + AHEAD) {
+        if let Some(&later) = components.nodes.get(components.starts[c] as usize + AHEAD) {
             touched ^= csr.suppliers(later).first().copied().unwrap_or(0);
         }
-        let members = &order[start[c] as usize..start[c + 1] as usize];
-        match members {
+        match components.members(c) {
             &[v] => solver.solve_one(v),
-            _ => solver.solve_component(&components.component, c as u32, members, progress)?,
+            members => {
+                solver.solve_component(&components.component, c as u32, members, progress)?;
+            }
         }
         if c % 4096 == 0 {
             progress.check()?;

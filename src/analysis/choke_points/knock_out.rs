@@ -4,7 +4,7 @@
 //! longer reached. Near linear, where removing the nodes one by one takes O(nodes x flows).
 //! Purely structural: one path is enough to count as supplied.
 
-use super::dominators::DominatorTree;
+use super::dominators::{Dominator, DominatorTree};
 use crate::analysis::{Cancelled, Progress};
 use crate::graph::Csr;
 
@@ -19,6 +19,8 @@ pub struct KnockOut {
     pub lost_targets: Vec<u32>,
     /// Weight of those, itself not included.
     pub lost_weight: Vec<f64>,
+    /// The last node on every path from the sources to the node.
+    pub dominator: Vec<Dominator>,
     /// Number of nodes that the sources reach, themselves included.
     pub reached_count: u32,
 }
@@ -58,11 +60,18 @@ pub fn knock_out(
         }
     }
     progress.advance(1)?;
-    Ok(KnockOut { reached_count: tree.reached() as u32, reached, lost, lost_targets, lost_weight })
+    Ok(KnockOut {
+        reached_count: tree.reached() as u32,
+        reached,
+        lost,
+        lost_targets,
+        lost_weight,
+        dominator: csr.nodes().map(|v| tree.immediate(v)).collect(),
+    })
 }
 
 /// Bytes that [`knock_out`] needs beside the graph.
 pub fn knock_out_memory(nodes: usize) -> usize {
     // Tree while it is built, then the answer.
-    nodes * (24 + 1 + 4 + 4 + 8 + 8)
+    nodes * (24 + 1 + 4 + 4 + 8 + 8 + 8)
 }

@@ -231,9 +231,9 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
     }
 }
 
-/// Work allowed for models of this size: a question takes time in proportion to the units.
-pub(super) fn allowed_calls(units: usize, budget: &Budget) -> u64 {
-    budget.oracle_calls.min(2_000_000_000 / units.max(1) as u64).max(16)
+/// Questions allowed if each takes this effort.
+pub(super) fn allowed_calls(effort: u64, budget: &Budget) -> u64 {
+    budget.oracle_calls.min(budget.work / effort.max(1)).max(16)
 }
 
 /// All minimal cut sets of at most `max_size` units.
@@ -255,7 +255,7 @@ pub fn minimal_cut_sets<T: CutTest + ?Sized>(
     let mut known: FxHashSet<Vec<u32>> = FxHashSet::default();
     let mut pool = Pool::default();
     let mut calls = 1;
-    let limit = allowed_calls(n, budget);
+    let limit = allowed_calls(test.effort(), budget);
     if test.is_cut(&[]) {
         return Ok(Bounded { sets: vec![Vec::new()], status: Status::Exact, calls });
     }
@@ -281,6 +281,8 @@ pub fn minimal_cut_sets<T: CutTest + ?Sized>(
         if full || !round.complete {
             let limit = if full {
                 format!("{} sets", budget.sets)
+            } else if progress.out_of_time() {
+                format!("the time given, at sets of {size} of {n} units")
             } else {
                 format!(
                     "{limit} evaluations; all {} sets of {size} of {n} units would take about {:.1e}",
@@ -334,7 +336,9 @@ fn search_size<T: CutTest + ?Sized>(
         for start in &starts {
             match search.branch(start, size - depth) {
                 Ok(more) => next.extend(more),
-                Err(End::Cancelled) => return Err(SetError::Cancelled(crate::analysis::Cancelled)),
+                Err(End::Cancelled) if !progress.out_of_time() => {
+                    return Err(SetError::Cancelled(crate::analysis::Cancelled));
+                }
                 Err(_) => complete = false,
             }
         }
@@ -364,7 +368,9 @@ fn search_size<T: CutTest + ?Sized>(
     let mut round = Round { cuts: search.cuts, calls: search.calls, complete };
     for (part, end) in results {
         match end {
-            Err(End::Cancelled) => return Err(SetError::Cancelled(crate::analysis::Cancelled)),
+            Err(End::Cancelled) if !progress.out_of_time() => {
+                return Err(SetError::Cancelled(crate::analysis::Cancelled));
+            }
             Err(_) => round.complete = false,
             Ok(()) => {}
         }
@@ -394,7 +400,7 @@ pub fn find_cut<T: CutTest + ?Sized>(
     let n = test.unit_count();
     let mut mask = FixedBitSet::with_capacity(n);
     mask.extend((0..n).filter(|&u| safe[u]));
-    let limit = allowed_calls(n, budget);
+    let limit = allowed_calls(test.effort(), budget);
     let mut search = Search {
         test,
         progress,

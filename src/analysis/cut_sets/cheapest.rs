@@ -67,23 +67,37 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
         return Ok(answer);
     }
     let safe = vec![false; n];
-    let limit = allowed_calls(n, budget);
+    let limit = allowed_calls(test.effort(), budget);
     let mut paths: Vec<Vec<u32>> = Vec::new();
     let mut found: Vec<Vec<u32>> = Vec::new();
     let mut incumbent: Option<Vec<u32>> = None;
     let mut uses = vec![0u32; n];
+    let mut lower = 0.0f64;
     loop {
+        if progress.out_of_time() {
+            let best = incumbent.take();
+            let upper = best.as_ref().map_or_else(|| price(&everything), |set| price(set));
+            answer.status = Status::Bounds { lower, upper, limit: "the time given".into() };
+            if found.is_empty() {
+                found.extend(best);
+            }
+            break;
+        }
         progress.check()?;
         let problem = HittingSet { costs, hit: &paths, avoid: &found };
         let hit = if paths.is_empty() && found.is_empty() {
             Some(super::hitting_set::Hit { units: Vec::new(), cost: 0.0, lower_bound: 0.0 })
         } else {
-            problem.solve(2_000_000, progress)?
+            match problem.solve(2_000_000, progress) {
+                Err(SetError::Cancelled(_)) if progress.out_of_time() => continue,
+                solved => solved?,
+            }
         };
         let Some(hit) = hit else {
             answer.all = true;
             break;
         };
+        lower = lower.max(hit.lower_bound);
         // Cuts of one cost are gathered before any is reported, for their order; on large models
         // the first ones found do.
         if found.len() >= count && n > GATHER {
@@ -142,12 +156,16 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
             gone = best.map_or(gone.clone(), |unit| joined(&gone, unit));
             paths.push(path);
             answer.calls += 1;
+            if progress.out_of_time() {
+                break;
+            }
             progress.check()?;
             if answer.calls >= limit || test.is_cut(&gone) {
                 break;
             }
         }
         if found.is_empty()
+            && !progress.out_of_time()
             && answer.calls + gone.len() as u64 <= limit
             && incumbent.as_ref().is_none_or(|best| price(&gone) < price(best))
         {

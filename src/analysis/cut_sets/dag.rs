@@ -329,6 +329,10 @@ impl CutTest for FailureGraph {
         }
     }
 
+    fn effort(&self) -> u64 {
+        4 * (self.gates.len() + self.consumers.len()) as u64 + 2 * self.unit_count as u64
+    }
+
     /// One pass from the top: of every gate keep what it needs to work, of alternatives the one
     /// that is kept already or looks cheapest.
     fn path_set(&self, removed: &[u32], safe: &[bool]) -> Option<Vec<u32>> {

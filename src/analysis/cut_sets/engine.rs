@@ -67,6 +67,13 @@ impl LossOracle for EngineOracle<'_> {
             .map_or(0.0, |solution| self.target.mean(|node| solution.loss(node)))
     }
 
+    fn effort(&self) -> u64 {
+        let snapshot = self.model.snapshot();
+        // A dozen sweeps over what is hit, and vectors of all nodes to start with.
+        let size = snapshot.node_count() + snapshot.flow_count();
+        40 * size as u64 + 10 * self.units.len() as u64
+    }
+
     fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
         let scenarios: Vec<Shocks> = sets.iter().map(|set| self.shocks(set)).collect();
         let mean = |_, losses: crate::analysis::impact::Losses| {

@@ -62,6 +62,11 @@ impl Plan {
         plan
     }
 
+    /// Nodes and arrivals.
+    pub(super) fn size(&self) -> u64 {
+        (self.nodes.len() + self.arrivals.len()) as u64
+    }
+
     /// Levels of all nodes if these units are removed.
     pub(super) fn levels(&self, removed: &[u32], units: &[Unit], semantics: Semantics) -> Vec<f64> {
         let start = if semantics == Semantics::Collapse { 1.0 } else { 0.0 };

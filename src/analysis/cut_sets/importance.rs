@@ -12,6 +12,9 @@ use super::family::{Family, Meaning};
 use super::{Budget, SetError, check_probabilities};
 use crate::analysis::Progress;
 
+/// Most diagram nodes times variables for which Fussell-Vesely is computed.
+const MOST_HELD: usize = 200_000_000;
+
 /// How much one unit matters.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Importance {
@@ -24,7 +27,8 @@ pub struct Importance {
     pub expected_loss_birnbaum: Option<f64>,
     /// Birnbaum * p / P: how likely the unit is the cause. `None` if P is 0.
     pub criticality: Option<f64>,
-    /// P(some minimal cut set that holds the unit has happened) / P. `None` if P is 0.
+    /// P(some minimal cut set that holds the unit has happened) / P. `None` if P is 0, or if it
+    /// does not fit the budget.
     pub fussell_vesely: Option<f64>,
     /// Risk achievement worth: P(cut | unit lost) / P. `None` if P is 0.
     pub raw: Option<f64>,
@@ -74,8 +78,7 @@ impl Family {
     /// Importance of every unit that occurs in a minimal cut set, by unit.
     ///
     /// # Errors
-    /// Bad probabilities; [`SetError::TooLarge`] if Fussell-Vesely does not fit the budget;
-    /// cancelled.
+    /// Bad probabilities; cancelled.
     pub fn importance(
         &self,
         p: &[f64],
@@ -84,7 +87,16 @@ impl Family {
     ) -> Result<Vec<Importance>, SetError> {
         check_probabilities(p, self.unit_count)?;
         let (of_variable, top) = self.part_probabilities(p);
-        let fussell_vesely = self.held_probabilities(&of_variable, budget, progress)?;
+        // One diagram for each unit: left out where that is too much.
+        let work = self.table.node_count().saturating_mul(self.meaning.len());
+        let fussell_vesely = if work > MOST_HELD {
+            None
+        } else {
+            match self.held_probabilities(&of_variable, budget, progress) {
+                Err(SetError::TooLarge { .. }) => None,
+                held => Some(held?),
+            }
+        };
         let slopes = self.birnbaum(&of_variable);
         Ok(self
             .relevant_units()
@@ -98,7 +110,9 @@ impl Family {
                     birnbaum,
                     expected_loss_birnbaum: None,
                     criticality: share(birnbaum * q),
-                    fussell_vesely: share(fussell_vesely[unit as usize] * q),
+                    fussell_vesely: fussell_vesely
+                        .as_ref()
+                        .and_then(|held| share(held[unit as usize] * q)),
                     raw: share(top + (1.0 - q) * birnbaum),
                     // Cancellation leaves dust of the size of rounding where nothing is left.
                     rrw: (safe > top * 1e-13).then(|| top / safe),

@@ -74,13 +74,20 @@ pub struct Budget {
     pub diagram_nodes: usize,
     /// Questions to the loss oracle.
     pub oracle_calls: u64,
+    /// Work of all questions together, in units of [`CutTest::effort`] (about a nanosecond each).
+    pub work: u64,
     /// Sets held in memory at once.
     pub sets: usize,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { diagram_nodes: 12_000_000, oracle_calls: 2_000_000, sets: 1_000_000 }
+        Self {
+            diagram_nodes: 12_000_000,
+            oracle_calls: 2_000_000,
+            work: 20_000_000_000,
+            sets: 1_000_000,
+        }
     }
 }
 

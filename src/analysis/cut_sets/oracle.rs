@@ -13,6 +13,11 @@ pub trait LossOracle: Sync {
     /// Loss of the target if these units (ascending) are removed.
     fn loss(&self, removed: &[u32]) -> f64;
 
+    /// What one question costs, in about a nanosecond.
+    fn effort(&self) -> u64 {
+        10 * self.unit_count() as u64
+    }
+
     /// Losses of many sets, in their order.
     fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
         sets.par_iter().map(|set| self.loss(set)).collect()
@@ -33,6 +38,11 @@ pub trait CutTest: Sync {
 
     /// True if removing these units (ascending) is enough.
     fn is_cut(&self, removed: &[u32]) -> bool;
+
+    /// What one question costs, in about a nanosecond.
+    fn effort(&self) -> u64 {
+        10 * self.unit_count() as u64
+    }
 
     /// Units outside `removed` and not `safe` whose survival, with that of the safe ones, is enough
     /// to prevent the cut: found from structure, not always minimal. `None`: cannot tell.
@@ -92,6 +102,10 @@ impl<O: LossOracle + ?Sized> CutTest for AtLeast<'_, O> {
 
     fn is_cut(&self, removed: &[u32]) -> bool {
         self.oracle.loss(removed) >= self.loss - LOSS_TOLERANCE
+    }
+
+    fn effort(&self) -> u64 {
+        self.oracle.effort()
     }
 
     fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {

@@ -11,7 +11,7 @@
 //! The property test "loss of each cut equals the engine's" binds the two. Diagrams are built from
 //! this structure: failure graphs (dag.rs) if every node is up or down, levels.rs otherwise.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dag::{FailureGraph, Gate};
 use super::evaluate::Plan;
@@ -121,6 +121,10 @@ pub struct Problem {
     /// Units of each node and of each flow.
     node_units: Vec<Vec<u32>>,
     flow_units: FxHashMap<u32, Vec<u32>>,
+    /// Flows of all offers.
+    flows: FxHashSet<u32>,
+    /// Node of the snapshot behind each position.
+    snapshot_nodes: Vec<u32>,
     /// Strongly connected components, suppliers first.
     components: Vec<Vec<u32>>,
     looped: Vec<bool>,
@@ -200,6 +204,7 @@ impl Problem {
             })
             .collect();
         let targets = targets.into_iter().map(|(node, weight)| (node, weight / total)).collect();
+        let flows = nodes.iter().flatten().flat_map(|g| &g.offers).map(|o| o.flow).collect();
         let plan = Plan::new(&nodes, &components, &looped);
         Ok(Self {
             nodes,
@@ -208,6 +213,8 @@ impl Problem {
             semantics,
             node_units,
             flow_units,
+            flows,
+            snapshot_nodes: (0..n as u32).collect(),
             components,
             looped,
             plan,
@@ -299,7 +306,25 @@ impl Problem {
                 flows: unit.flows.clone(),
             })
             .collect();
-        Self::new(nodes, units, weighted, reading.semantics)
+        let problem = Self::new(nodes, units, weighted, reading.semantics)?;
+        Ok(Self { snapshot_nodes: order, ..problem })
+    }
+
+    /// Node of the snapshot behind each position (the position itself in a problem made by hand).
+    pub fn snapshot_nodes(&self) -> &[u32] {
+        &self.snapshot_nodes
+    }
+
+    /// True if levels can be drawn as diagrams.
+    pub fn has_levels(&self) -> bool {
+        true
+    }
+
+    /// True if a unit holds a node or flow that can matter.
+    pub fn touches(&self, unit: u32) -> bool {
+        let unit = &self.units[unit as usize];
+        let matters = |flow: &u32| self.flows.contains(flow);
+        !unit.nodes.is_empty() || unit.flows.iter().any(matters)
     }
 
     /// Number of nodes that can matter.
@@ -439,6 +464,11 @@ impl LossOracle for Problem {
         let level = self.levels(removed);
         let kept: f64 = self.targets.iter().map(|&(node, w)| w * level[node as usize]).sum();
         (1.0 - kept).clamp(0.0, 1.0)
+    }
+
+    fn effort(&self) -> u64 {
+        let rounds = if self.has_loop() { 40 } else { 4 };
+        rounds * self.plan.size() + 10 * self.units.len() as u64
     }
 
     fn subadditive(&self) -> bool {

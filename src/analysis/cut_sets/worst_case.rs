@@ -200,7 +200,7 @@ pub fn worst_case<O: LossOracle + ?Sized>(
             "the budget is {budget_cost}; give a number of at least 0"
         )));
     }
-    let limit = allowed_calls(n, budget);
+    let limit = allowed_calls(oracle.effort(), budget);
     let affordable: Vec<u32> =
         (0..n as u32).filter(|&u| costs[u as usize] <= budget_cost + 1e-9).collect();
     let none = oracle.loss(&[]);
@@ -286,7 +286,11 @@ pub fn worst_case<O: LossOracle + ?Sized>(
     let status = if gap <= LOSS_TOLERANCE {
         Status::Exact
     } else {
-        Status::Bounds { lower: best.loss, upper, limit: format!("{limit} evaluations") }
+        let limit = match progress.out_of_time() {
+            true => "the time given".to_owned(),
+            false => format!("{limit} evaluations"),
+        };
+        Status::Bounds { lower: best.loss, upper, limit }
     };
     Ok(WorstCase {
         cost: best.units.iter().map(|&u| costs[u as usize]).sum(),
@@ -312,8 +316,8 @@ fn explore<O: LossOracle + ?Sized>(
     let cancelled = || SetError::Cancelled(crate::analysis::Cancelled);
     let path = match search.grow(&nothing, &nothing) {
         Ok(path) => path,
-        Err(End::Cancelled) => return Err(cancelled()),
-        Err(End::Budget) => return Ok((search.best, false, search.calls)),
+        Err(End::Cancelled) if !search.progress.out_of_time() => return Err(cancelled()),
+        Err(_) => return Ok((search.best, false, search.calls)),
     };
     let roots: Vec<u32> =
         affordable.iter().copied().filter(|&u| path.contains(u as usize)).collect();
@@ -341,8 +345,8 @@ fn explore<O: LossOracle + ?Sized>(
         for (best, paths, calls, end) in results {
             total += calls;
             match end {
-                Err(End::Cancelled) => return Err(cancelled()),
-                Err(End::Budget) => done = false,
+                Err(End::Cancelled) if !search.progress.out_of_time() => return Err(cancelled()),
+                Err(_) => done = false,
                 Ok(()) => {}
             }
             if best.loss > search.best.loss + LOSS_TOLERANCE {
@@ -371,6 +375,9 @@ fn greedy<O: LossOracle + ?Sized>(
     let mut best = Best { units: Vec::new(), loss: none };
     let mut room = budget;
     loop {
+        if progress.out_of_time() {
+            return Ok(best);
+        }
         progress.check()?;
         let open: Vec<u32> = (0..costs.len() as u32)
             .filter(|u| costs[*u as usize] <= room + 1e-9 && best.units.binary_search(u).is_err())
@@ -415,6 +422,9 @@ fn swap<O: LossOracle + ?Sized>(
             }
         }
         if sets.is_empty() || *calls + sets.len() as u64 > limit {
+            return Ok(best);
+        }
+        if progress.out_of_time() {
             return Ok(best);
         }
         progress.check()?;

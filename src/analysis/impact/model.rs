@@ -36,6 +36,43 @@ pub struct ImpactModel {
     index_weight: Vec<f64>,
 }
 
+/// Order of the nodes of one product by how late in its chain they are: those that deliver before
+/// sinks, those that need inputs after those that do not.
+pub(crate) fn last_stage(snapshot: &Snapshot, node: u32) -> (bool, bool, u32) {
+    (!snapshot.flows_out(node).is_empty(), !snapshot.groups(node).is_empty(), node)
+}
+
+/// A project, ready to join a market.
+struct NewCapacity<'a> {
+    product: &'a str,
+    stage: Option<&'a str>,
+    country: &'a str,
+    capacity: f64,
+    from_day: f64,
+    ramp_days: f64,
+}
+
+impl<'a> NewCapacity<'a> {
+    /// Days from the start to full capacity of a project that does not say.
+    const RAMP_DAYS: f64 = 365.0;
+
+    fn of(response: &'a Response) -> Option<Self> {
+        let Response::Project { product, country, stage, capacity, from_day, ramp_days, .. } =
+            response
+        else {
+            return None;
+        };
+        Some(Self {
+            product: product.as_deref()?,
+            stage: stage.as_deref(),
+            country: country.as_deref()?,
+            capacity: (*capacity)?,
+            from_day: from_day.unwrap_or(0.0),
+            ramp_days: ramp_days.unwrap_or(Self::RAMP_DAYS),
+        })
+    }
+}
+
 /// Which markets settle losses, before any shock.
 struct PoolPlan {
     markets: Vec<PooledMarket>,
@@ -104,6 +141,30 @@ impl ImpactModel {
             options.rationing.clone().unwrap_or_else(|| snapshot.info().settings.rationing.clone());
         let classes = Classes::of(&snapshot, &rationing)
             .map_err(ImpactError::select("model.rationing.order"))?;
+        Self::with_classes(snapshot, options, responses, rationing, classes)
+    }
+
+    /// The same question on the same nodes and flows with other numbers (a draw of an uncertain
+    /// graph): what depends on names alone is kept.
+    ///
+    /// # Errors
+    /// As [`ImpactModel::new`].
+    pub fn redrawn(
+        &self,
+        snapshot: Arc<Snapshot>,
+        responses: &[Response],
+    ) -> Result<Self, ImpactError> {
+        let (rationing, classes) = (self.rationing.clone(), self.classes.clone());
+        Self::with_classes(snapshot, &self.options, responses, rationing, classes)
+    }
+
+    fn with_classes(
+        snapshot: Arc<Snapshot>,
+        options: &ModelOptions,
+        responses: &[Response],
+        rationing: Rationing,
+        classes: Classes,
+    ) -> Result<Self, ImpactError> {
         let dependence = substitutes(&snapshot, responses)?;
         let headroom = options.substitution == Substitution::FlowHeadroom;
         let down = options.direction.downstream().then(|| {
@@ -178,19 +239,7 @@ impl ImpactModel {
         let snapshot = self.snapshot.clone();
         let diverts = self.rationing.diverts() && self.classes.named.contains(&true);
         let spare = self.options.substitution == Substitution::SpareCapacity;
-        let projects: Vec<(&str, Option<&str>, &str, f64)> = responses
-            .iter()
-            .filter_map(|r| match r {
-                Response::Project {
-                    product: Some(product),
-                    stage,
-                    country: Some(country),
-                    capacity: Some(capacity),
-                    ..
-                } => Some((product.as_str(), stage.as_deref(), country.as_str(), *capacity)),
-                _ => None,
-            })
-            .collect();
+        let projects: Vec<NewCapacity<'_>> = responses.iter().filter_map(NewCapacity::of).collect();
         let Some(rows) = &self.down else { return };
         if !(diverts || spare || !projects.is_empty()) {
             return;
@@ -220,21 +269,26 @@ impl ImpactModel {
                 }
             }
         }
-        for (product, at_stage, country, quantity) in projects {
-            // A project joins the stage that it names, else the last stage of its product.
-            let stage = |v: u32| (!snapshot.groups(v).is_empty(), v);
+        for project in projects {
+            // A project that names no stage joins the last one of its product.
+            let stage = |v: u32| last_stage(&snapshot, v);
             let all = || {
                 snapshot.nodes().filter(|&v| {
-                    snapshot.name(snapshot.product(v)) == product
-                        && at_stage.is_none_or(|s| snapshot.name(snapshot.stage(v)) == s)
+                    snapshot.name(snapshot.product(v)) == project.product
+                        && project.stage.is_none_or(|s| snapshot.name(snapshot.stage(v)) == s)
                 })
             };
             let at_home = all()
-                .filter(|&v| snapshot.name(snapshot.country(v)) == country)
+                .filter(|&v| snapshot.name(snapshot.country(v)) == project.country)
                 .max_by_key(|&v| stage(v));
             if let Some(place) = at_home.or_else(|| all().max_by_key(|&v| stage(v))) {
                 let market = &mut markets[market_of_node[place as usize] as usize];
-                market.new_supply.push(NewSupply { quantity, host: at_home });
+                market.new_supply.push(NewSupply {
+                    quantity: project.capacity,
+                    from_day: project.from_day,
+                    ramp_days: project.ramp_days,
+                    host: at_home,
+                });
             }
         }
         let critical = if diverts {
@@ -280,7 +334,8 @@ impl ImpactModel {
         self.pooled = Some(PoolPlan { markets, slot, market_of, consumers });
     }
 
-    fn pools<'m>(&'m self, shocks: &Shocks, shut: &[f64]) -> Option<Pools<'m>> {
+    /// Markets that settle losses under these shocks, with the share of each arrival that is cut.
+    pub(crate) fn pools<'m>(&'m self, shocks: &Shocks, shut: &[f64]) -> Option<Pools<'m>> {
         let (Some(plan), Some(rows)) = (&self.pooled, &self.down) else { return None };
         let restricted = shocks.restricted();
         let mut markets = plan.markets.clone();
@@ -324,7 +379,11 @@ impl ImpactModel {
         }
     }
 
-    fn factor_rule<'p>(&'p self, pools: Option<&'p Pools<'p>>) -> Option<FactorRule<'p>> {
+    /// What scales arrivals under the options.
+    pub(crate) fn factor_rule<'p>(
+        &'p self,
+        pools: Option<&'p Pools<'p>>,
+    ) -> Option<FactorRule<'p>> {
         match self.options.substitution {
             Substitution::SupplierShare => self.markets.as_ref().map(FactorRule::SupplierShare),
             Substitution::MarketShare => self.markets.as_ref().map(FactorRule::MarketShare),
@@ -500,7 +559,7 @@ impl ImpactModel {
 }
 
 /// Dependence that is left of (output, input) pairs with a substitute.
-fn substitutes(
+pub(crate) fn substitutes(
     snapshot: &Snapshot,
     responses: &[Response],
 ) -> Result<FxHashMap<(Symbol, Symbol), f64>, ImpactError> {

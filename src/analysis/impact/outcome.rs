@@ -40,6 +40,16 @@ impl TargetNodes {
     pub fn resolve(snapshot: &Snapshot, target: &Target, at: &str) -> Result<Self, ImpactError> {
         let nodes =
             snapshot.select(&target.select).map_err(ImpactError::select(format!("{at}.select")))?;
+        Ok(Self::weigh(snapshot, target.name.clone(), nodes))
+    }
+
+    /// The same nodes with the weights that they have in a graph with other numbers.
+    pub fn reweighed(&self, snapshot: &Snapshot) -> Self {
+        let nodes = self.nodes.iter().map(|n| n.0).collect();
+        Self::weigh(snapshot, self.name.clone(), nodes)
+    }
+
+    fn weigh(snapshot: &Snapshot, name: String, nodes: Vec<u32>) -> Self {
         let outputs: Option<Vec<f64>> = nodes.iter().map(|&v| snapshot.output(v)).collect();
         let (weights, unit) = match outputs.filter(|o| o.iter().sum::<f64>() > 0.0) {
             Some(outputs) => {
@@ -65,7 +75,7 @@ impl TargetNodes {
         };
         let baseline = weights.iter().sum();
         let nodes = nodes.into_iter().zip(weights).collect();
-        Ok(Self { name: target.name.clone(), nodes, baseline, unit })
+        Self { name, nodes, baseline, unit }
     }
 
     /// Weighted mean of a node value over the target.

@@ -7,8 +7,6 @@
 //! as well as possible (max-min) with orders frozen at the baseline is the same as proportional.
 //! Joint products follow their host and stand outside.
 
-use rustc_hash::FxHashMap;
-
 use crate::graph::{Condensation, SelectError, Snapshot};
 use crate::model::Rule;
 use crate::model::scenario::{Rationing, RationingRule, critical_uses};
@@ -144,6 +142,7 @@ impl Classes {
         let named = &self.named;
         let flows = &snapshot.network().flows;
         let mut share: Vec<f64> = named.iter().map(|&n| f64::from(n)).collect();
+        let joint = joint_flows(snapshot);
         let order = Condensation::new(snapshot.node_count(), |v| &flows.to[snapshot.flows_out(v)]);
         // Consumers before suppliers; in a cycle a few rounds settle the mean.
         for _ in 0..8 {
@@ -154,7 +153,7 @@ impl Classes {
                 }
                 let (mut sum, mut total) = (0.0, 0.0);
                 for e in snapshot.flows_out(v) {
-                    if !flows.joint.contains(&(e as u32)) {
+                    if !joint[e] {
                         total += snapshot.quantity(e);
                         sum += snapshot.quantity(e) * share[flows.to[e] as usize];
                     }
@@ -183,40 +182,43 @@ pub fn rations(snapshot: &Snapshot, rationing: &Rationing, classes: &Classes) ->
     }
     let floor = rationing.floor.unwrap_or(0.0);
     let flows = &snapshot.network().flows;
-    // What each supplier gives to each class, joint products aside.
-    let mut given: FxHashMap<(u32, u16), f64> = FxHashMap::default();
-    let mut total = vec![0.0; snapshot.node_count()];
-    for e in 0..snapshot.flow_count() {
-        if flows.joint.contains(&(e as u32)) {
+    let joint = joint_flows(snapshot);
+    let class = |e: usize| classes.of[flows.to[e] as usize] as usize;
+    let mut by_flow = vec![Ration::PROPORTIONAL; snapshot.flow_count()];
+    // What a supplier gives to each class, and to the classes behind each; joint products aside.
+    let mut given = vec![0.0; classes.count as usize];
+    let mut behind = vec![0.0; classes.count as usize];
+    for supplier in snapshot.nodes() {
+        let own = || snapshot.flows_out(supplier).filter(|&e| !joint[e]);
+        given.fill(0.0);
+        let mut all = 0.0;
+        for e in own() {
+            given[class(e)] += snapshot.quantity(e);
+            all += snapshot.quantity(e);
+        }
+        if all <= 0.0 {
             continue;
         }
-        let class = classes.of[flows.to[e] as usize];
-        *given.entry((flows.from[e], class)).or_default() += snapshot.quantity(e);
-        total[flows.from[e] as usize] += snapshot.quantity(e);
-    }
-    let behind = |supplier: u32, class: u16| -> f64 {
-        (class + 1..classes.count).filter_map(|c| given.get(&(supplier, c))).sum()
-    };
-    let mut by_class: FxHashMap<(u32, u16), Ration> = FxHashMap::default();
-    snapshot
-        .arrival_flows()
-        .iter()
-        .map(|&e| {
-            let (supplier, to) = (flows.from[e as usize], flows.to[e as usize]);
-            let all = total[supplier as usize];
-            if flows.joint.contains(&e) || all <= 0.0 {
-                return Ration::PROPORTIONAL;
+        for c in 0..given.len() {
+            behind[c] = given[c + 1..].iter().sum();
+        }
+        for e in own() {
+            let (own, behind) = (given[class(e)], behind[class(e)]);
+            if own > 0.0 && own != all {
+                by_flow[e] = Ration { buffer: behind / all, inverse_width: all / own, floor };
             }
-            let class = classes.of[to as usize];
-            *by_class.entry((supplier, class)).or_insert_with(|| {
-                let own = given.get(&(supplier, class)).copied().unwrap_or(0.0);
-                if own <= 0.0 || own == all {
-                    return Ration::PROPORTIONAL;
-                }
-                Ration { buffer: behind(supplier, class) / all, inverse_width: all / own, floor }
-            })
-        })
-        .collect()
+        }
+    }
+    snapshot.arrival_flows().iter().map(|&e| by_flow[e as usize]).collect()
+}
+
+/// Which flows are joint, by flow.
+fn joint_flows(snapshot: &Snapshot) -> Vec<bool> {
+    let mut joint = vec![false; snapshot.flow_count()];
+    for &e in &snapshot.network().flows.joint {
+        joint[e as usize] = true;
+    }
+    joint
 }
 
 #[cfg(test)]

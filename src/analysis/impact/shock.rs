@@ -124,6 +124,16 @@ impl Shocks {
         Self { all: vec![shock] }
     }
 
+    /// One shock: nothing passes these flows any more.
+    pub fn cut(flows: &[u32]) -> Self {
+        let mut flows = flows.to_vec();
+        flows.sort_unstable();
+        flows.dedup();
+        let effect = Effect::Shut { flows, share: 1.0, delay_days: 0.0, restricted: Vec::new() };
+        let shock = CompiledShock { name: "cut".into(), effect, window: Window::default() };
+        Self { all: vec![shock] }
+    }
+
     /// The permanent shock of every node, ascending: (node, downstream loss, upstream loss). Where
     /// shocks overlap, the greater loss counts.
     pub fn node_losses(&self) -> Vec<(u32, f64, f64)> {

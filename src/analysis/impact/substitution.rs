@@ -49,6 +49,10 @@ impl Markets {
 pub struct NewSupply {
     /// Quantity per year at full capacity.
     pub quantity: f64,
+    /// Day of the first output (timelines).
+    pub from_day: f64,
+    /// Days from there to full capacity (timelines).
+    pub ramp_days: f64,
     /// Node whose inputs limit it (the host of a by-product), if it is modelled.
     pub host: Option<u32>,
 }
@@ -146,17 +150,22 @@ impl Pools<'_> {
             let raw: Vec<([f64; L], [f64; L])> =
                 market.groups.iter().map(|g| self.raw(g.group as usize, losses)).collect();
             for lane in 0..L {
-                self.settle_lane(market, &raw, lane, supply[lane], state);
+                self.settle_lane(market, &raw, lane, supply[lane], |_| 1.0, state);
             }
         }
     }
 
-    fn settle_lane<const L: usize>(
+    /// Settles one market in one lane: what its inputs are `raw` short of and what of their
+    /// deliveries may be diverted (both as shares of the baseline, in the order of its groups), with
+    /// `supply` per year to fill from. `reach` is the share of a shortage that a consumer may fill
+    /// from it. The losses that are left go to `state`, by slot.
+    pub(crate) fn settle_lane<const L: usize>(
         &self,
         market: &PooledMarket,
         raw: &[([f64; L], [f64; L])],
         lane: usize,
         mut supply: f64,
+        reach: impl Fn(&PooledGroup) -> f64,
         state: &mut [[f64; L]],
     ) {
         let slot = |g: &PooledGroup| self.slot[g.group as usize] as usize;
@@ -184,7 +193,7 @@ impl Pools<'_> {
             filled * wanted
         };
         for class in 0..self.classes {
-            supply -= fill(class, supply, state, &|_, short| short);
+            supply -= fill(class, supply, state, &|g, short| reach(g) * short);
         }
         let mut left = releasable;
         // The critical part of a need; what still arrives covers that part first.

@@ -1,7 +1,7 @@
 //! Structure of the whole graph: components, tiers, communities, cycles, similar suppliers.
 
 mod communities;
-pub(crate) mod components;
+mod components;
 mod cycles;
 pub(crate) mod error;
 mod similarity;

@@ -9,7 +9,7 @@ use super::ndjson::Ndjson;
 use super::report::{ImportError, ImportOptions, ImportReport};
 use super::rows::Rows;
 use super::tables::Table;
-use super::{archive, graphml, node_link};
+use super::{archive, fault_tree, graphml, node_link};
 use crate::model::{Change, Network};
 
 /// Reads one file that arrives in chunks of any size.
@@ -112,6 +112,10 @@ impl Importer {
                 file.rewind()?;
                 match format {
                     Format::CsvZip | Format::Neo4jZip => archive::read(file, &mut intake)?,
+                    // The same media types stand for fault trees; the root element tells.
+                    Format::GraphMl if fault_tree::is_one(&mut file)? => {
+                        fault_tree::read(file, &mut intake)?;
+                    }
                     Format::GraphMl => graphml::read(file, &mut intake)?,
                     _ => node_link::read(file, &mut intake)?,
                 }

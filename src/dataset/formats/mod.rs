@@ -10,6 +10,7 @@ mod archive;
 mod columns;
 mod document;
 mod export;
+mod fault_tree;
 mod fields;
 mod format;
 mod graphml;

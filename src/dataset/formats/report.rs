@@ -150,6 +150,9 @@ pub struct ImportReport {
     /// Title of the graph, where the format carries one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Node whose loss the top event of an imported fault tree is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
 }
 
 /// Why a file cannot be imported at all, whatever is done about bad rows.

@@ -109,6 +109,11 @@ impl FigureColumn {
         &self.values
     }
 
+    /// All numbers, to be changed in place (NaN = unknown).
+    pub fn values_mut(&mut self) -> &mut [f64] {
+        &mut self.values
+    }
+
     /// What stands beside the number of a row.
     pub fn meta(&self, row: usize) -> FigureMeta {
         match self.meta_ids.get(row) {

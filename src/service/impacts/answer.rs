@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::ranges::RangeBasis;
+use super::sensitivity::Sensitivity;
 use crate::analysis::impact::ZeroReason;
 use crate::model::scenario::{Rationing, ScenarioBody};
 
@@ -48,6 +50,12 @@ pub struct ImpactAnswer {
     /// Binding chains of each target (`include: ["explanation"]`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<Vec<TargetExplanation>>,
+    /// What the ranges were made of (`include: ["range"]`, or `draws`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<RangeBasis>,
+    /// Which figures drive the ranges (`include: ["sensitivity"]`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sensitivity: Option<Sensitivity>,
     /// What the answer rests on.
     pub quality: Quality,
     /// Sources behind the figures on the way, those that carry most first.
@@ -89,6 +97,9 @@ pub struct LossRange {
     /// 95th percentile of the draws, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
+    /// Median of the draws, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
 }
 
 /// Loss under the two ends of rationing.

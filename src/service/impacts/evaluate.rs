@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::answer::*;
 use super::headline::headline;
-use super::{ENGINE, ModelCache, Question};
+use super::{ENGINE, ModelCache, Question, ranges};
 use crate::analysis::Progress;
 use crate::analysis::impact::explain::{Explainer, Labels, Origin};
 use crate::analysis::impact::rationing::Classes;
@@ -59,7 +59,7 @@ pub fn evaluate(
     };
     let outcomes = outcomes(&model, &solution, &targets);
     let brackets = brackets(models, question, &model, &shocks, &solution, &targets, progress)?;
-    let results: Vec<TargetResult> = targets
+    let mut results: Vec<TargetResult> = targets
         .iter()
         .zip(&outcomes)
         .zip(brackets)
@@ -68,6 +68,11 @@ pub fn evaluate(
     let wants = |part| body.include.contains(&part);
     let (mut quality, sources) = quality(&model, &solution, &targets);
     quality.warnings = warnings(snapshot, question, &model);
+    let ranged = ranges::evaluate(question, &model, &shocks, &targets, progress)?;
+    if let Some(ranged) = &ranged {
+        quality.warnings.extend(ranged.write(&mut results));
+    }
+    let (range, sensitivity) = ranged.map_or((None, None), |r| (Some(r.basis), r.sensitivity));
     let mut explained =
         wants(Include::Explanation).then(|| explanation(&model, &shocks, &solution, &targets));
     if let Some(explained) = &mut explained {
@@ -92,6 +97,8 @@ pub fn evaluate(
         nodes: wants(Include::Nodes).then(|| node_losses(snapshot, &shocks, &solution)),
         losses: wants(Include::Nodes).then_some("sparse"),
         explanation: explained,
+        range,
+        sensitivity,
         quality,
         sources,
         scenario: body.clone(),
@@ -104,7 +111,16 @@ fn links(id: &str, graph: &str) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         ("self", format!("/v1/impacts/{id}")),
         ("explanation", format!("/v1/impacts/{id}/explanation")),
+        ("range", format!("/v1/impacts/{id}/range")),
+        ("sensitivity", format!("/v1/impacts/{id}/sensitivity")),
         ("table", format!("/v1/impacts/{id}/table.csv")),
+        ("workbook", format!("/v1/impacts/{id}/table.xlsx")),
+        ("sankey", format!("/v1/impacts/{id}/sankey.svg")),
+        ("ranking", format!("/v1/impacts/{id}/ranking.svg")),
+        ("world", format!("/v1/impacts/{id}/world.svg")),
+        ("brief", format!("/v1/impacts/{id}/brief.html")),
+        ("explore", format!("/explore?impact={id}")),
+        ("methods", "/methods".to_owned()),
         ("mitigations", format!("/v1/impacts/{id}/mitigations")),
         ("economic", format!("/v1/impacts/{id}/economic")),
         ("graph", format!("/v1/graphs/{graph}")),
@@ -149,7 +165,7 @@ fn result(
         nodes,
         baseline: Baseline { value: target.baseline, unit: target.unit.clone() },
         share_of,
-        loss: LossRange { value: outcome.loss, low: None, high: None },
+        loss: LossRange { value: outcome.loss, low: None, high: None, median: None },
         direct: outcome.direct,
         indirect: (outcome.loss - outcome.direct).max(0.0),
         bracket,

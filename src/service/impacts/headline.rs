@@ -18,6 +18,20 @@ pub fn percent(share: f64) -> String {
     }
 }
 
+/// A range as whole percentages: `24-51 %`.
+pub fn percent_range(low: f64, high: f64) -> String {
+    let (low, high) = (percent(low), percent(high));
+    if low == high {
+        return low;
+    }
+    // "under 1-4 %" would say something else.
+    let plain = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
+    match low.strip_suffix(" %") {
+        Some(number) if plain(&low) && plain(&high) => format!("{number}-{high}"),
+        _ => format!("{low} to {high}"),
+    }
+}
+
 /// A product or stage as words.
 fn words(name: &str) -> String {
     name.replace('_', " ")
@@ -99,7 +113,7 @@ pub fn headline(snapshot: &Snapshot, body: &ScenarioBody, results: &[TargetResul
         .take(5)
         .map(|r| {
             let range = match (r.loss.low, r.loss.high) {
-                (Some(low), Some(high)) => format!(" ({} - {})", percent(low), percent(high)),
+                (Some(low), Some(high)) => format!(" ({})", percent_range(low, high)),
                 _ => String::new(),
             };
             let binds = r

@@ -8,7 +8,9 @@ pub mod attribution;
 pub mod evaluate;
 pub mod headline;
 pub mod many;
+pub mod ranges;
 pub mod resolve;
+pub mod sensitivity;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -22,7 +24,7 @@ use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, ImpactModel};
 use crate::graph::Snapshot;
-use crate::model::scenario::{ModelOptions, Response, ScenarioBody};
+use crate::model::scenario::{Include, ModelOptions, Response, ScenarioBody};
 use crate::store::DocumentKind;
 
 pub use answer::ImpactAnswer;
@@ -169,6 +171,42 @@ impl Service {
         };
         self.answers.put(answer.clone());
         Ok(answer)
+    }
+
+    /// Graph that an answer speaks of, if it is known.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn graph_of_answer(&self, id: &str) -> Result<Option<String>, ServiceError> {
+        #[derive(Deserialize)]
+        struct Of {
+            graph: String,
+        }
+        if let Some(bytes) = self.store.get_document(DocumentKind::Answer, id)?
+            && let Ok(of) = serde_json::from_slice::<Of>(&bytes)
+        {
+            return Ok(Some(of.graph));
+        }
+        let kept = self.answers.get(id);
+        Ok(kept.and_then(|a| serde_json::from_slice::<Of>(&a.body).ok()).map(|of| of.graph))
+    }
+
+    /// The question with further parts in its answer.
+    ///
+    /// # Errors
+    /// A part that contradicts the question.
+    pub fn question_with(
+        &self,
+        question: Question,
+        parts: &[Include],
+    ) -> Result<Question, ServiceError> {
+        let Question { snapshot, mut body, .. } = question;
+        body.include.extend_from_slice(parts);
+        ranges::settle(&mut body)?;
+        body.include.sort_unstable();
+        body.include.dedup();
+        let id = answer_id("imp", &snapshot, &body);
+        Ok(Question { snapshot, body, id })
     }
 
     fn stored_question(&self, id: &str) -> Result<Option<StoredQuestion>, ServiceError> {

@@ -9,6 +9,8 @@ use crate::model::scenario::{
 use crate::model::selector::{OneOrMany, Selector, suggest};
 use crate::service::{Service, ServiceError};
 
+use super::ranges::settle;
+
 impl Service {
     /// The scenario with everything it refers to written out.
     ///
@@ -33,6 +35,7 @@ impl Service {
             body.model.rationing = Some(snapshot.info().settings.rationing.clone());
         }
         body.at = Some(snapshot.info().version);
+        settle(&mut body)?;
         body.include.sort_unstable();
         body.include.dedup();
         Ok(body)

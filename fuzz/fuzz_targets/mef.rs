@@ -1,0 +1,7 @@
+//! Fuzzes the parser `mef`.
+#![no_main]
+
+#[path = "../entry.rs"]
+mod entry;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| entry::run("mef", data));

@@ -1,0 +1,154 @@
+//! The range of an answer, and which figures drive it.
+
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::App;
+use super::extract::Params;
+use super::graphs::Nothing;
+use super::impacts::estimate_question;
+use super::problem::{Code, Problem};
+use super::run::{permanent, respond, wants_job};
+use crate::analysis::Progress;
+use crate::model::scenario::Include;
+use crate::service::ServiceError;
+use crate::service::answers::Answer;
+use crate::service::impacts::answer::ImpactAnswer;
+use crate::service::impacts::ranges::RangeBasis;
+use crate::service::impacts::sensitivity::{CheckFirst, TargetSensitivity};
+
+/// The answer behind an id with a further part; or the response with the job that makes it, if it
+/// has to be made and takes long.
+pub(super) async fn once_more(
+    service: &App,
+    request: &HttpRequest,
+    id: &str,
+    part: Option<Include>,
+) -> Result<Result<Answer, HttpResponse>, Problem> {
+    if part.is_none()
+        && let Some(answer) = service.answers.get(id)
+    {
+        return Ok(Ok(answer));
+    }
+    let (shared, id) = (service.clone(), id.to_owned());
+    let question = service
+        .blocking(move || {
+            let question = shared.question_of(&id)?;
+            match part {
+                Some(part) => shared.question_with(question, &[part]),
+                None => Ok(question),
+            }
+        })
+        .await?;
+    if let Some(answer) = service.answers.get(&question.id) {
+        return Ok(Ok(answer));
+    }
+    let estimate = estimate_question(&question);
+    let shared = service.clone();
+    if wants_job(request, estimate)? {
+        let work = move |progress: &Progress| shared.impact(&question, progress);
+        return Ok(Err(respond(service, request, "impact", estimate, work).await?));
+    }
+    Ok(Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?))
+}
+
+/// Gets an answer with its range: each loss with the 5th and 95th percentile over draws of the
+/// uncertain figures.
+#[utoipa::path(tag = "Explain",
+    params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
+    responses((status = 200, description = "The answer with ranges", body = ImpactAnswer),
+              (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
+#[get("/v1/impacts/{id}/range")]
+pub async fn get_range(
+    service: App,
+    request: HttpRequest,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    Ok(match once_more(&service, &request, &path, Some(Include::Range)).await? {
+        Ok(answer) => permanent(answer),
+        Err(job) => job,
+    })
+}
+
+/// Which target to look at.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SensitivityQuery {
+    /// Name of one target (default: all).
+    target: Option<String>,
+}
+
+/// Which figures drive the range of an answer.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the object that the handler answers with")]
+pub struct SensitivityAnswer {
+    /// Id of the answer that holds it.
+    id: String,
+    /// Graph.
+    graph: String,
+    /// Version.
+    version: u64,
+    /// Engine and its version.
+    engine: String,
+    /// The answer in one sentence.
+    headline: String,
+    /// What the ranges were made of.
+    range: RangeBasis,
+    /// How influence was measured.
+    method: String,
+    /// Figures that were drawn.
+    figures: usize,
+    /// What drives each target.
+    targets: Vec<TargetSensitivity>,
+    /// Figures to check first.
+    check_first: Vec<CheckFirst>,
+    /// Time that the answer took at the server.
+    elapsed_ms: f64,
+}
+
+/// Says which figures drive the range of an answer, and which to check first.
+///
+/// For each target: the figures whose draws correlate most with the loss, the part of the spread
+/// that each brings, a tornado (the loss with one figure at its low or high), and what stays
+/// unexplained. `check_first` ranks figures by influence times the uncertainty of their class.
+#[utoipa::path(tag = "Explain",
+    params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), SensitivityQuery),
+    responses((status = 200, description = "What drives the range", body = SensitivityAnswer),
+              (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
+#[get("/v1/impacts/{id}/sensitivity")]
+pub async fn get_sensitivity(
+    service: App,
+    request: HttpRequest,
+    path: web::Path<String>,
+    query: Params<SensitivityQuery>,
+) -> Result<HttpResponse, Problem> {
+    let answer = match once_more(&service, &request, &path, Some(Include::Sensitivity)).await? {
+        Ok(answer) => answer,
+        Err(job) => return Ok(job),
+    };
+    let mut body: Value =
+        serde_json::from_slice(&answer.body).map_err(|_| Problem::from(ServiceError::Internal))?;
+    let mut found = body["sensitivity"].take();
+    if let (Some(name), Some(list)) = (&query.0.target, found["targets"].as_array_mut()) {
+        let names: Vec<String> =
+            list.iter().filter_map(|t| t["target"].as_str().map(str::to_owned)).collect();
+        list.retain(|t| t["target"] == **name);
+        if list.is_empty() {
+            return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
+                .param("target")
+                .hint(format!("it has {}", names.join(", "))));
+        }
+    }
+    let answered = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
+        "engine": body["engine"], "headline": body["headline"], "range": body["range"],
+        "method": found["method"], "figures": found["figures"], "targets": found["targets"],
+        "check_first": found["check_first"], "elapsed_ms": body["elapsed_ms"]});
+    Ok(permanent(Answer {
+        body: serde_json::to_vec(&answered).unwrap_or_default().into(),
+        ..answer
+    }))
+}
