@@ -6,8 +6,6 @@
 pub mod access;
 pub mod analyses;
 pub mod answers;
-pub mod answers;
-pub mod catalogue;
 pub mod catalogue;
 pub mod comparisons;
 pub mod concentration;
