@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use chokepoint::model::{Change, FlowRecord, GraphSettings, NetworkBuilder, NodeRecord, Retention};
-use chokepoint::store::{Commit, CommitMeta, Store, StoreOptions};
+use chokepoint::store::{Commit, CommitMeta, Counts, Store, StoreOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -87,7 +87,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 name: "g",
                 expected: version + i,
                 changes: &changes,
-                next: &now,
+                counts: Counts::of(&now),
                 meta: CommitMeta::default(),
                 documents: Vec::new(),
             })

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use chokepoint::model::{
     Change, Figure, FlowRecord, GraphSettings, Network, NodeRecord, Retention,
 };
-use chokepoint::store::{Commit, CommitMeta, DocumentKind, Store, StoreOptions};
+use chokepoint::store::{Commit, CommitMeta, Counts, DocumentKind, Store, StoreOptions};
 
 const NODES: u64 = 40;
 
@@ -72,7 +72,7 @@ fn write_until_killed(dir: &Path) {
                 name: "g",
                 expected: version - 1,
                 changes: &changes,
-                next: &next,
+                counts: Counts::of(&next),
                 meta,
                 documents,
             };

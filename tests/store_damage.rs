@@ -282,7 +282,7 @@ fn a_store_of_format_1_opens_for_ever() {
 fn a_large_load_makes_no_blob_files_and_old_bases_give_their_space_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path()).unwrap();
-    let retention = chokepoint::model::Retention { last: Some(1), versions: Vec::new() };
+    let retention = chokepoint::model::Retention { last: Some(1), ..Default::default() };
     let settings = GraphSettings { retention, ..GraphSettings::default() };
     store.create("g", &settings, 0).unwrap();
     let network = network(60_000);

@@ -237,7 +237,11 @@ fn run(steps: Vec<Step>, dir: Option<&std::path::Path>) {
             }
             Step::Retain(g, last) => {
                 if let Some(model) = models.get_mut(&name(g)) {
-                    let retention = Retention { last: Some(last.into()), versions: vec![1] };
+                    let retention = Retention {
+                        last: Some(last.into()),
+                        versions: vec![1],
+                        ..Retention::default()
+                    };
                     model.retention = retention.clone();
                     let settings = GraphSettings { retention, ..settings.clone() };
                     store.update_settings(&name(g), &settings, time).unwrap();

@@ -215,6 +215,7 @@ fn open(config: &Config) -> Result<Service, Failure> {
                 graphs_claim: config.jwt_graphs_claim.clone(),
             }),
         },
+        graph_memory_bytes: config.graph_memory_mib << 20,
     };
     Ok(Service::new(store, &options)?)
 }

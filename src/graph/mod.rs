@@ -5,6 +5,8 @@
 
 mod condensation;
 mod csr;
+mod edit;
+mod fingerprint;
 mod petgraph_traits;
 mod select;
 mod snapshot;

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::FxHashMap;
 
+use crate::model::network::{Column, Draft};
 use crate::model::{Countries, GraphSettings, Network, Symbol};
 
 /// Which graph and version a snapshot is of.
@@ -39,21 +40,24 @@ pub struct SnapshotInfo {
 /// assert_eq!(snapshot.suppliers(smelter).collect::<Vec<_>>(), [snapshot.index("mine").unwrap()]);
 /// assert_eq!(snapshot.in_strength(smelter), 5.0);
 /// ```
+///
+/// Clones share their memory until one of them is edited ([`Snapshot::edit`]).
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    info: SnapshotInfo,
-    network: Network,
-    countries: Arc<Countries>,
-    out_start: Vec<u32>,
-    in_start: Vec<u32>,
-    in_flow: Vec<u32>,
-    in_from: Vec<u32>,
-    node_group: Vec<u32>,
-    group_start: Vec<u32>,
-    group_product: Vec<Symbol>,
-    out_strength: Vec<f64>,
-    in_strength: Vec<f64>,
-    fingerprint: OnceLock<u64>,
+    pub(super) info: SnapshotInfo,
+    pub(super) network: Network,
+    pub(super) countries: Arc<Countries>,
+    pub(super) out_start: Column<u32>,
+    pub(super) in_start: Column<u32>,
+    pub(super) in_flow: Column<u32>,
+    pub(super) in_from: Column<u32>,
+    pub(super) node_group: Column<u32>,
+    pub(super) group_start: Column<u32>,
+    pub(super) group_product: Column<Symbol>,
+    pub(super) out_strength: Column<f64>,
+    pub(super) in_strength: Column<f64>,
+    /// Sum of the hashes of all rows, once asked for.
+    pub(super) row_sum: OnceLock<u64>,
 }
 
 impl Snapshot {
@@ -117,16 +121,16 @@ impl Snapshot {
         Self {
             info,
             countries,
-            out_start,
-            in_start,
-            in_flow,
+            out_start: out_start.into(),
+            in_start: in_start.into(),
+            in_flow: in_flow.into(),
             in_from,
-            node_group,
-            group_start,
-            group_product,
-            out_strength,
-            in_strength,
-            fingerprint: OnceLock::new(),
+            node_group: node_group.into(),
+            group_start: group_start.into(),
+            group_product: group_product.into(),
+            out_strength: out_strength.into(),
+            in_strength: in_strength.into(),
+            row_sum: OnceLock::new(),
             network,
         }
     }
@@ -137,14 +141,35 @@ impl Snapshot {
         change(&mut self.network);
         debug_assert_eq!(self.network.node_count(), self.out_strength.len());
         debug_assert_eq!(self.network.flow_count(), self.in_flow.len());
-        self.fingerprint = OnceLock::new();
-        self.out_strength.fill(0.0);
-        self.in_strength.fill(0.0);
+        self.row_sum = OnceLock::new();
+        let (given, taken) = (self.out_strength.to_mut(), self.in_strength.to_mut());
+        given.fill(0.0);
+        taken.fill(0.0);
         let flows = &self.network.flows;
         for (e, &quantity) in flows.quantity.values().iter().enumerate() {
-            self.out_strength[flows.from[e] as usize] += quantity;
-            self.in_strength[flows.to[e] as usize] += quantity;
+            given[flows.from[e] as usize] += quantity;
+            taken[flows.to[e] as usize] += quantity;
         }
+    }
+
+    /// The same content under other settings. Shares all memory with this one.
+    #[must_use]
+    pub fn with_settings(&self, settings: &GraphSettings) -> Self {
+        let mut same = self.clone();
+        same.info.settings = settings.clone();
+        same
+    }
+
+    /// Takes over what was computed at first use by a snapshot of the same version.
+    pub fn share(&mut self, twin: &Self) {
+        if self.info.version == twin.info.version && self.row_sum.get().is_none() {
+            self.row_sum = twin.row_sum.clone();
+        }
+    }
+
+    /// Flows that arrive at each node, as [`Draft::with_arrivals`] takes them.
+    pub fn draft(&self) -> Draft<'_> {
+        Draft::with_arrivals(&self.network, &self.in_start, &self.in_flow)
     }
 
     /// Graph, version, settings.
@@ -162,59 +187,22 @@ impl Snapshot {
         &self.countries
     }
 
-    /// A hash of everything that an analysis can depend on (computed at first use): equal for
-    /// equal graphs, whatever the order in which their rows came.
-    pub fn fingerprint(&self) -> u64 {
-        *self.fingerprint.get_or_init(|| {
-            let mut hash = xxhash_rust::xxh3::Xxh3::new();
-            fn text(hash: &mut xxhash_rust::xxh3::Xxh3, s: &str) {
-                hash.update(s.as_bytes());
-                hash.update(&[0]);
-            }
-            let network = &self.network;
-            for record in 0..network.requirements.len() {
-                text(&mut hash, &format!("{:?}", network.requirement_record(record)));
-            }
-            let settings = &self.info.settings;
-            text(&mut hash, &format!("{:?} {:?}", settings.rationing, settings.stock_days));
-            for v in self.nodes() {
-                let i = v as usize;
-                text(&mut hash, self.id(v));
-                for symbol in [self.product(v), self.stage(v), self.country(v)] {
-                    text(&mut hash, self.name(symbol));
-                }
-                if let Some(a) = network.nodes.attributes.get(&v) {
-                    text(&mut hash, &format!("{a:?}"));
-                }
-                for column in
-                    [&network.nodes.output, &network.nodes.capacity, &network.nodes.stock_days]
-                {
-                    hash.update(&column.get(i).unwrap_or(f64::NAN).to_bits().to_le_bytes());
-                }
-            }
-            let flows = &network.flows;
-            let (plain_capacity, plain_lead) =
-                (flows.capacity.values().is_empty(), flows.lead_days.values().is_empty());
-            for e in 0..self.flow_count() {
-                hash.update(&flows.from[e].to_le_bytes());
-                hash.update(&flows.to[e].to_le_bytes());
-                hash.update(&self.quantity(e).to_bits().to_le_bytes());
-                if flows.product[e] != self.product(flows.from[e]) {
-                    hash.update(self.name(flows.product[e]).as_bytes());
-                }
-                if !plain_capacity {
-                    hash.update(&self.flow_capacity(e).to_bits().to_le_bytes());
-                }
-                if !plain_lead {
-                    let lead = flows.lead_days.get(e).unwrap_or(f64::NAN);
-                    hash.update(&lead.to_bits().to_le_bytes());
-                }
-            }
-            for e in &flows.joint {
-                hash.update(&e.to_le_bytes());
-            }
-            hash.digest()
-        })
+    /// Bytes on the heap, but for attributes and requirements. Columns that versions share count
+    /// in each.
+    pub fn heap_bytes(&self) -> usize {
+        let columns = [
+            &self.out_start,
+            &self.in_start,
+            &self.in_flow,
+            &self.in_from,
+            &self.node_group,
+            &self.group_start,
+        ];
+        self.network.heap_bytes()
+            + columns.into_iter().map(Column::heap_bytes).sum::<usize>()
+            + self.group_product.heap_bytes()
+            + self.out_strength.heap_bytes()
+            + self.in_strength.heap_bytes()
     }
 
     /// Number of nodes.

@@ -6,10 +6,11 @@ use utoipa::ToSchema;
 
 use super::App;
 use super::extract::{RawJson, parse_body, write_context};
-use super::once::once;
+use super::once::{claim, replay};
 use super::problem::{Code, Problem};
 use super::reply::{bytes, etag, written};
 use crate::model::Change;
+use crate::service::idempotency::{Claim, hash};
 use crate::service::writer::Write;
 
 /// One atomic batch.
@@ -52,17 +53,31 @@ pub async fn post_changes(
     request: HttpRequest,
     body: RawJson,
 ) -> Result<HttpResponse, Problem> {
-    once(&service, &request, &body.0, async {
-        let ChangesBody { message, changes } = parse_body(&request, body.0.clone()).await?;
-        if changes.is_empty() {
-            return Err(Problem::new(Code::Impossible, "there are no changes").param("changes"));
-        }
-        let applied = changes.len();
-        let context = write_context(&request, message)?;
-        let done = service.write(&path, context, Write::Changes(changes)).await?;
-        written(&Applied { version: done.head.version, applied }, version_of(&done), None)
-    })
-    .await
+    let turn = match claim(&service, &request)? {
+        Some(Claim::Again(first)) => return replay(first, &hash([&body.0[..]])),
+        Some(Claim::First(turn)) => Some((turn, hash([&body.0[..]]))),
+        None => None,
+    };
+    let ChangesBody { message, changes } = parse_body(&request, body.0).await?;
+    if changes.is_empty() {
+        return Err(Problem::new(Code::Impossible, "there are no changes").param("changes"));
+    }
+    let applied = changes.len();
+    let context = write_context(&request, message)?;
+    // The answer to repeat becomes durable with the batch: after a crash, both are there or none.
+    let attached = turn.iter().map(|(turn, body_hash)| {
+        turn.attached(body_hash.clone(), move |version| {
+            let body = bytes(&Applied { version, applied }).unwrap_or_default();
+            let headers = vec![
+                ("content-type".to_owned(), "application/json".to_owned()),
+                ("etag".to_owned(), etag(version)),
+            ];
+            (200, headers, String::from_utf8_lossy(&body).into_owned())
+        })
+    });
+    let attached = attached.collect();
+    let done = service.write_with(&path, context, Write::Changes(changes), attached).await?;
+    written(&Applied { version: done.head.version, applied }, version_of(&done), None)
 }
 
 /// Version that a write made.

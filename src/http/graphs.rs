@@ -99,7 +99,12 @@ pub async fn put_graph(
         description,
         rationing: rationing.unwrap_or_default(),
         stock_days,
-        retention: retention.unwrap_or_default(),
+        // Not mentioned: as it was.
+        retention: match (retention, service.catalogue.entry(&path)) {
+            (Some(retention), _) => retention,
+            (None, Ok(entry)) => entry.head().settings.retention.clone(),
+            (None, Err(_)) => Retention::default(),
+        },
     };
     if let Some(from) = &forked_from {
         may_read(&request, &from.graph)?;
@@ -139,9 +144,7 @@ pub async fn list_versions(
     query: Params<ObjectsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let version = service.catalogue.entry(&path)?.head().version;
-    let (store, graph) = (service.store.clone(), path.into_inner());
-    let versions = service.blocking(move || Ok(store.versions(&graph)?)).await?;
-    let rows: Vec<VersionView> = versions.iter().map(VersionView::from).collect();
+    let rows = service.versions(&path).await?;
     let mut response = plain(&request, "versions", &rows, query.0)?;
     if let Ok(tag) = etag(version).parse() {
         response.headers_mut().insert(actix_web::http::header::ETAG, tag);

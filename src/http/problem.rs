@@ -54,10 +54,12 @@ codes! {
     Forbidden         "forbidden"              FORBIDDEN              "The key or token may not do this";
     NoSuchPath        "no_such_path"           NOT_FOUND              "There is nothing at this path";
     NotFound          "not_found"              NOT_FOUND              "The named thing does not exist";
+    VersionGone       "version_gone"           GONE                   "The version is no longer kept";
     MethodNotAllowed  "method_not_allowed"     METHOD_NOT_ALLOWED     "The path does not take this method";
     NotAcceptable     "not_acceptable"         NOT_ACCEPTABLE         "The answer has no such format";
     SlowClient        "slow_client"            REQUEST_TIMEOUT        "The body came too slowly";
     NameTaken         "name_taken"             CONFLICT               "The name is in use";
+    MergeConflict     "merge_conflict"         CONFLICT               "Both sides of a merge changed the same things";
     RequestRunning    "request_running"        CONFLICT               "The first request with this key is still running";
     StaleVersion      "stale_version"          PRECONDITION_FAILED    "The graph has changed since";
     TooLarge          "too_large"              PAYLOAD_TOO_LARGE      "The body is too large";
@@ -119,6 +121,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub report: Option<serde_json::Value>,
+    /// What both sides of a merge changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub conflicts: Option<serde_json::Value>,
     /// The request, as in the header `x-request-id` and in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -140,6 +146,7 @@ impl Problem {
             allow: None,
             retry_after: None,
             report: None,
+            conflicts: None,
             request_id: None,
         }
     }
@@ -213,6 +220,18 @@ impl From<&ServiceError> for Problem {
         };
         match error {
             ServiceError::Absent { hint, .. } => with(Code::NotFound, None, hint.as_ref()),
+            ServiceError::Gone { graph, newest, .. } => Self::new(Code::VersionGone, detail)
+                .param("at")
+                .hint(format!(
+                    "the newest version is {newest}; GET /v1/graphs/{graph}/versions lists those \
+                     that are kept"
+                )),
+            ServiceError::Conflicts(conflicts) => Self {
+                conflicts: serde_json::to_value(&**conflicts).ok(),
+                ..Self::new(Code::MergeConflict, detail)
+            }
+            .param("on_conflict")
+            .hint("change one side, or decide with on_conflict: ours keeps this graph's, theirs takes the other's"),
             ServiceError::Taken { what: "preset", .. } => Self::new(Code::NameTaken, detail)
                 .hint("presets are read-only; store yours under another id"),
             ServiceError::Taken { .. } => Self::new(Code::NameTaken, detail),

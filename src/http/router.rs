@@ -4,8 +4,8 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
     admin, changes, comparisons, concentration, cut_sets, explore, exports, exposure, flows,
-    graphs, impacts, imports, jobs, metrics, mitigations, nodes, operations, overview, protection,
-    registers, reports, requirements, scenarios, sensitivity, structure,
+    graphs, impacts, imports, jobs, merges, metrics, mitigations, nodes, operations, overview,
+    protection, registers, reports, requirements, retention, scenarios, sensitivity, structure,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -78,7 +78,12 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(graphs::delete_graph)
         .service(graphs::list_versions)
         .service(graphs::get_diff)
+        .service(retention::get_retention)
+        .service(retention::put_retention)
+        .service(retention::put_tag)
+        .service(retention::delete_tag)
         .service(changes::post_changes)
+        .service(merges::post_merge)
         .service(imports::import_graph)
         .service(exports::export_graph)
         // Rows

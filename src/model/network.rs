@@ -5,10 +5,19 @@
 //! them has one fixed order.
 
 mod builder;
-mod change;
+mod column;
+mod draft;
+mod edit;
+mod shift;
+mod sparse;
 mod tables;
 
 pub use builder::NetworkBuilder;
+pub use column::Column;
+pub use draft::{Draft, RecordCounts};
+pub use edit::{Edit, Moves};
+pub use shift::Shift;
+pub use sparse::{AttributeColumn, Sparse};
 pub use tables::{FigureColumn, FigureMeta, FlowTable, NodeTable, Requirement, StringArena};
 
 use super::figure::Figure;
@@ -25,10 +34,34 @@ pub struct Network {
     /// Flows, sorted by (from, to, product name).
     pub flows: FlowTable,
     /// Requirements, sorted by (output, input) name.
-    pub requirements: Vec<Requirement>,
+    pub requirements: Column<Requirement>,
 }
 
 impl Network {
+    /// Puts values that a builder set out of order in their places.
+    fn settle(&mut self) {
+        let Self { nodes, flows, .. } = self;
+        for column in [
+            &mut nodes.output,
+            &mut nodes.capacity,
+            &mut nodes.stock_days,
+            &mut flows.quantity,
+            &mut flows.capacity,
+            &mut flows.lead_days,
+        ] {
+            column.settle();
+        }
+        nodes.attributes.0.settle();
+        flows.attributes.0.settle();
+        flows.joint.settle();
+    }
+
+    /// Bytes on the heap, but for attributes and requirements. Columns that versions share count
+    /// in each.
+    pub fn heap_bytes(&self) -> usize {
+        self.nodes.heap_bytes() + self.flows.heap_bytes() + self.symbols.heap_bytes()
+    }
+
     /// Number of nodes.
     pub fn node_count(&self) -> usize {
         self.nodes.ids.len()

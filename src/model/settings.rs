@@ -1,5 +1,7 @@
 //! What a graph is called and how its analyses are set up unless a question says otherwise.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -36,6 +38,9 @@ pub struct Retention {
     /// Versions to keep whatever their age.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<u64>,
+    /// Versions with a name, kept whatever their age.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, u64>,
 }
 
 impl Retention {
@@ -47,5 +52,11 @@ impl Retention {
     pub fn keeps(&self, version: u64, newest: u64) -> bool {
         self.last.is_none_or(|n| newest.saturating_sub(version) < n.max(1))
             || self.versions.contains(&version)
+            || self.tags.values().any(|&tagged| tagged == version)
+    }
+
+    /// True if every version stays readable.
+    pub fn keeps_all(&self) -> bool {
+        self.last.is_none()
     }
 }

@@ -1,6 +1,7 @@
 //! Interned strings: products, stages, countries, units and sources are stored once.
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
@@ -21,17 +22,18 @@ impl Symbol {
     }
 }
 
-/// A table of interned strings. Symbols are numbered in the order of first use.
+/// A table of interned strings. Symbols are numbered in the order of first use. Clones share
+/// their memory until one of them gets a new string.
 #[derive(Debug, Clone)]
 pub struct Symbols {
     names: StringArena,
     /// Numbers of the symbols, found by the hash of their names.
-    index: HashTable<u32>,
+    index: Arc<HashTable<u32>>,
 }
 
 impl Default for Symbols {
     fn default() -> Self {
-        let mut symbols = Self { names: StringArena::default(), index: HashTable::new() };
+        let mut symbols = Self { names: StringArena::default(), index: Arc::default() };
         symbols.intern("");
         symbols
     }
@@ -47,7 +49,7 @@ impl Symbols {
         }
         let symbol = names.len() as u32;
         names.push(name);
-        index.insert_unique(hash, symbol, |&s| FxBuildHasher.hash_one(names.get(s)));
+        Arc::make_mut(index).insert_unique(hash, symbol, |&s| FxBuildHasher.hash_one(names.get(s)));
         Symbol(symbol)
     }
 
@@ -85,6 +87,11 @@ impl Symbols {
     /// Bytes of all names together; the table holds at most 4 GiB.
     pub fn text_bytes(&self) -> usize {
         self.names.text_bytes()
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.names.heap_bytes() + self.index.capacity() * 5
     }
 
     /// All symbols with their names, the empty one first.

@@ -6,19 +6,23 @@
 //! lock, so that a slow load can never replace a newer version by an older one.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rustc_hash::FxHashMap;
 
 use super::error::ServiceError;
+use super::versions::Spare;
 use crate::graph::{Snapshot, SnapshotInfo};
 use crate::model::selector::suggest;
 use crate::model::{Countries, Network};
 use crate::store::{GraphHead, Store};
 
 /// Old versions kept in memory for questions with `at`.
-const OLD_VERSIONS: usize = 4;
+const OLD_VERSIONS: usize = 8;
+/// Rows up to which a version that was just replaced is kept among those.
+const SMALL_GRAPH: usize = 200_000;
 
 /// One graph: what the catalogue says about it and its newest snapshot, once loaded.
 #[derive(Debug)]
@@ -26,6 +30,10 @@ pub struct GraphEntry {
     head: ArcSwap<GraphHead>,
     current: ArcSwapOption<Snapshot>,
     loading: Mutex<()>,
+    /// What the next version is made of. Writer thread only.
+    spare: Mutex<Spare>,
+    /// When it was last asked for, by the catalogue's clock.
+    used: AtomicU64,
 }
 
 impl GraphEntry {
@@ -34,6 +42,8 @@ impl GraphEntry {
             head: ArcSwap::from_pointee(head),
             current: ArcSwapOption::empty(),
             loading: Mutex::new(()),
+            spare: Mutex::default(),
+            used: AtomicU64::new(0),
         }
     }
 
@@ -51,21 +61,40 @@ impl GraphEntry {
         &self.loading
     }
 
-    /// New settings: the snapshot is loaded again when next asked for. Hold `loading` meanwhile.
-    pub(super) fn reset(&self, head: GraphHead) {
-        self.current.store(None);
+    /// New settings of the same version. Hold `loading` meanwhile.
+    pub(super) fn set_head(&self, head: GraphHead) {
+        if let Some(current) = self.current() {
+            self.current.store(Some(Arc::new(current.with_settings(&head.settings))));
+        }
+        lock(&self.spare).clear();
         self.head.store(Arc::new(head));
     }
 
-    pub(super) fn publish(&self, head: GraphHead, snapshot: Option<Arc<Snapshot>>) {
-        if let Some(snapshot) = snapshot {
-            self.current.store(Some(snapshot));
-        }
-        self.head.store(Arc::new(head));
+    pub(super) fn spare(&self) -> MutexGuard<'_, Spare> {
+        lock(&self.spare)
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let current = self.current.load();
+        current.as_ref().map_or(0, |s| s.heap_bytes()) + lock(&self.spare).heap_bytes()
     }
 }
 
+/// What a node and a flow take in memory, roughly.
+const NODE_BYTES: usize = 90;
+const FLOW_BYTES: usize = 40;
+
 type Old = VecDeque<((Arc<str>, u64), Arc<Snapshot>)>;
+
+/// Refuses a version that the graph's retention gives up: whether its space has been taken back
+/// already makes no difference.
+fn kept(head: &GraphHead, at: u64) -> Result<(), ServiceError> {
+    let retention = &head.settings.retention;
+    if at > head.version || retention.keeps(at, head.version) {
+        return Ok(());
+    }
+    Err(ServiceError::Gone { graph: head.name.clone(), version: at, newest: head.version })
+}
 
 /// All graphs by name.
 pub struct Catalogue {
@@ -73,6 +102,9 @@ pub struct Catalogue {
     countries: Arc<Countries>,
     graphs: ArcSwap<FxHashMap<String, Arc<GraphEntry>>>,
     old: Mutex<Old>,
+    /// Bytes that snapshots may take together.
+    budget: usize,
+    clock: AtomicU64,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -85,13 +117,24 @@ impl Catalogue {
     ///
     /// # Errors
     /// If the store cannot list its graphs.
-    pub fn open(store: Arc<Store>, countries: Arc<Countries>) -> Result<Self, ServiceError> {
+    pub fn open(
+        store: Arc<Store>,
+        countries: Arc<Countries>,
+        budget: usize,
+    ) -> Result<Self, ServiceError> {
         let graphs = store
             .graphs()?
             .into_iter()
             .map(|head| (head.name.clone(), Arc::new(GraphEntry::new(head))))
             .collect();
-        Ok(Self { store, countries, graphs: ArcSwap::from_pointee(graphs), old: Mutex::default() })
+        Ok(Self {
+            store,
+            countries,
+            graphs: ArcSwap::from_pointee(graphs),
+            old: Mutex::default(),
+            budget,
+            clock: AtomicU64::new(1),
+        })
     }
 
     /// The register of countries that selectors are read with.
@@ -134,6 +177,7 @@ impl Catalogue {
         let Some(entry) = graphs.get(name) else {
             return self.entry(name).map(|_| None);
         };
+        entry.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let current = entry.current.load();
         let Some(at) = at else { return Ok(current.clone()) };
         if let Some(current) = current.as_ref()
@@ -141,6 +185,7 @@ impl Catalogue {
         {
             return Ok(Some(current.clone()));
         }
+        kept(&entry.head(), at)?;
         let mut old = lock(&self.old);
         let Some(place) = old.iter().position(|(key, _)| &*key.0 == name && key.1 == at) else {
             return Ok(None);
@@ -161,6 +206,9 @@ impl Catalogue {
         }
         let entry = self.entry(name)?;
         let newest = entry.head().version;
+        if let Some(at) = at {
+            kept(&entry.head(), at)?;
+        }
         if let Some(at) = at.filter(|&at| at > newest) {
             return Err(ServiceError::Absent {
                 what: "version",
@@ -179,13 +227,74 @@ impl Catalogue {
         if version.version == head.version {
             entry.current.store(Some(snapshot.clone()));
         } else {
-            let mut old = lock(&self.old);
-            old.push_back(((snapshot.info().graph.clone(), version.version), snapshot.clone()));
-            while old.len() > OLD_VERSIONS {
-                old.pop_front();
-            }
+            self.remember(snapshot.clone());
         }
+        self.evict(&entry);
         Ok(snapshot)
+    }
+
+    /// Keeps an old version for questions with `at`.
+    fn remember(&self, snapshot: Arc<Snapshot>) {
+        let mut old = lock(&self.old);
+        old.push_back(((snapshot.info().graph.clone(), snapshot.info().version), snapshot));
+        while old.len() > OLD_VERSIONS {
+            old.pop_front();
+        }
+    }
+
+    /// Makes a durable version the newest one that readers get. Writer thread only.
+    pub(super) fn publish(&self, entry: &GraphEntry, head: GraphHead, snapshot: Arc<Snapshot>) {
+        let replaced = entry.current.swap(Some(snapshot));
+        entry.head.store(Arc::new(head));
+        // A small one is cheap to keep; of a large one the next version is made.
+        if let Some(replaced) = replaced
+            && replaced.node_count() + replaced.flow_count() <= SMALL_GRAPH
+        {
+            self.remember(replaced);
+        }
+        self.evict(entry);
+    }
+
+    /// Bytes that snapshots in memory take (those that only readers still hold left out).
+    pub fn heap_bytes(&self) -> usize {
+        let graphs = self.graphs.load();
+        let old: usize = lock(&self.old).iter().map(|(_, s)| s.heap_bytes()).sum();
+        old + graphs.values().map(|entry| entry.heap_bytes()).sum::<usize>()
+    }
+
+    /// Drops what was not asked for longest, until the rest is within the budget; `busy` stays.
+    /// It is loaded again when next asked for.
+    fn evict(&self, busy: &GraphEntry) {
+        let mut bytes = self.heap_bytes();
+        while bytes > self.budget {
+            let Some((_, oldest)) = lock(&self.old).pop_front() else { break };
+            bytes = bytes.saturating_sub(oldest.heap_bytes());
+        }
+        if bytes <= self.budget {
+            return;
+        }
+        let graphs = self.graphs.load();
+        let mut idle: Vec<&Arc<GraphEntry>> = graphs
+            .values()
+            .filter(|entry| !std::ptr::eq(&raw const ***entry, busy) && entry.current().is_some())
+            .collect();
+        idle.sort_by_key(|entry| entry.used.load(Ordering::Relaxed));
+        for entry in idle {
+            if bytes <= self.budget {
+                return;
+            }
+            bytes = bytes.saturating_sub(entry.heap_bytes());
+            tracing::debug!(graph = entry.head().name, "evicted from memory");
+            lock(&entry.spare).clear();
+            entry.current.store(None);
+        }
+    }
+
+    /// True if a graph that is not loaded will probably fit the budget beside those that are.
+    pub fn has_room_for(&self, head: &GraphHead) -> bool {
+        let counts = head.counts;
+        let guess = counts.nodes as usize * NODE_BYTES + counts.flows as usize * FLOW_BYTES;
+        self.heap_bytes().saturating_add(guess) <= self.budget
     }
 
     /// Indexes a network as a version of a graph.

@@ -20,6 +20,19 @@ pub enum ServiceError {
         /// The nearest name that exists, as a question.
         hint: Option<String>,
     },
+    /// The version was there once; the graph's retention gave it up.
+    #[error("version {version} of {graph} is no longer kept")]
+    Gone {
+        /// Graph.
+        graph: String,
+        /// Version asked for.
+        version: u64,
+        /// The newest version.
+        newest: u64,
+    },
+    /// A merge where both sides changed the same things.
+    #[error("{}", .0.describe())]
+    Conflicts(Box<super::merges::Conflicts>),
     /// The name is in use.
     #[error("there is already a {what} \"{name}\"")]
     Taken {
@@ -138,6 +151,9 @@ impl From<StoreError> for ServiceError {
             },
             StoreError::NameTaken { name } => Self::Taken { what: "graph", name },
             StoreError::Conflict { expected, current, .. } => Self::Stale { expected, current },
+            StoreError::NoSuchVersion { graph, version, newest, .. } if version <= newest => {
+                Self::Gone { graph, version, newest }
+            }
             StoreError::NoSuchVersion { graph, version, oldest, newest } => Self::Absent {
                 what: "version",
                 name: format!("{graph}@{version}"),

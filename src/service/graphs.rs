@@ -5,11 +5,11 @@ use utoipa::ToSchema;
 
 use super::error::ServiceError;
 use super::time::{iso, now_ms};
-use super::writer::{Write, WriteRequest, Written};
+use super::writer::{Attached, Write, WriteRequest, Written};
 use super::{Service, explore};
 use crate::model::change::RecordKey;
 use crate::model::scenario::Rationing;
-use crate::model::{Change, FlowRecord, GraphSettings, Record};
+use crate::model::{Change, FlowRecord, GraphSettings, Record, Retention};
 use crate::store::{CommitMeta, GraphHead, VersionInfo};
 
 /// Longest graph name, in bytes.
@@ -103,6 +103,9 @@ pub struct VersionView {
     pub changes: u64,
     /// True if an import replaced everything.
     pub replaced: bool,
+    /// Names that were given to it; it is kept as long as it has one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
 }
 
 impl From<&VersionInfo> for VersionView {
@@ -117,6 +120,7 @@ impl From<&VersionInfo> for VersionView {
             requirements: version.counts.requirements,
             changes: version.changes,
             replaced: version.bulk,
+            tags: Vec::new(),
         }
     }
 }
@@ -167,7 +171,24 @@ impl Service {
         context: WriteContext,
         write: Write,
     ) -> Result<Written, ServiceError> {
-        self.writer.write(self.request(graph, context, write)?).await
+        self.write_with(graph, context, write, Vec::new()).await
+    }
+
+    /// As [`Service::write`], with documents that become durable with a batch of changes.
+    ///
+    /// # Errors
+    /// As [`Service::write`].
+    pub async fn write_with(
+        &self,
+        graph: &str,
+        context: WriteContext,
+        write: Write,
+        attached: Vec<Attached>,
+    ) -> Result<Written, ServiceError> {
+        let request = WriteRequest { attached, ..self.request(graph, context, write)? };
+        let written = self.writer.write(request).await?;
+        self.models.retire(graph, written.head.version);
+        Ok(written)
     }
 
     /// As [`Service::write`], for threads that may block.
@@ -180,7 +201,9 @@ impl Service {
         context: WriteContext,
         write: Write,
     ) -> Result<Written, ServiceError> {
-        self.writer.write_blocking(self.request(graph, context, write)?)
+        let written = self.writer.write_blocking(self.request(graph, context, write)?)?;
+        self.models.retire(graph, written.head.version);
+        Ok(written)
     }
 
     fn request(
@@ -199,7 +222,13 @@ impl Service {
         }
         let meta =
             CommitMeta { author: context.author, message: context.message, time_ms: now_ms() };
-        Ok(WriteRequest { graph: graph.to_owned(), if_match: context.if_match, meta, write })
+        Ok(WriteRequest {
+            graph: graph.to_owned(),
+            if_match: context.if_match,
+            meta,
+            write,
+            attached: Vec::new(),
+        })
     }
 
     /// What the writer cannot know: the register of countries. Codes become canonical.
@@ -246,11 +275,23 @@ impl Service {
             }
             (Some(fork), false) => {
                 let origin = self.catalogue.entry(&fork.graph)?;
+                self.refuse_cycle(name, &fork.graph)?;
+                let head = origin.head();
+                if let Some(version) = fork.version
+                    && !head.settings.retention.keeps(version, head.version)
+                    && version <= head.version
+                {
+                    let (graph, newest) = (fork.graph, head.version);
+                    return Err(ServiceError::Gone { graph, version, newest });
+                }
                 let title = settings.title.is_some();
+                // Versions and their names are the origin's own.
+                let inherited =
+                    GraphSettings { retention: Retention::default(), ..head.settings.clone() };
                 let settings = if settings == GraphSettings::default() {
-                    origin.head().settings.clone()
+                    inherited
                 } else if title && settings.description.is_none() {
-                    GraphSettings { title: settings.title, ..origin.head().settings.clone() }
+                    GraphSettings { title: settings.title, ..inherited }
                 } else {
                     settings
                 };

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::catalogue::lock;
 use super::error::ServiceError;
 use super::time::now_ms;
+use super::writer::Attached;
 use crate::store::{DocumentKind, Store};
 
 /// How long a first answer is given again, in ms.
@@ -71,6 +72,23 @@ impl Turn {
         let first = FirstAnswer { request, time_ms: now_ms(), status, headers, body };
         let bytes = serde_json::to_vec(&first).map_err(|_| ServiceError::Internal)?;
         Ok(self.store.put_document(DocumentKind::Idempotency, &self.key, &bytes)?)
+    }
+
+    /// The document that remembers the answer to a batch of changes, to become durable with it:
+    /// `answer` gives status, headers and body once the version is known. Keep the turn until the
+    /// write is done.
+    pub fn attached(
+        &self,
+        request: String,
+        answer: impl FnOnce(u64) -> (u16, Vec<(String, String)>, String) + Send + 'static,
+    ) -> Attached {
+        let value = move |version| {
+            let (status, headers, body) = answer(version);
+            let first = FirstAnswer { request, time_ms: now_ms(), status, headers, body };
+            serde_json::to_vec(&first).unwrap_or_default()
+        };
+        let kind = DocumentKind::Idempotency;
+        Attached { kind, key: self.key.clone(), value: Box::new(value) }
     }
 }
 

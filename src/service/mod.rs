@@ -7,6 +7,7 @@ pub mod access;
 pub mod analyses;
 pub mod answers;
 pub mod catalogue;
+pub mod compactor;
 pub mod comparisons;
 pub mod concentration;
 pub mod criticality;
@@ -23,16 +24,19 @@ pub mod impacts;
 pub mod imports;
 pub mod jobs;
 pub mod memory;
+pub mod merges;
 pub mod mitigations;
 pub mod objects;
 pub mod overview;
 pub mod pool;
 pub mod reference;
+pub mod retention;
 pub mod rows;
 pub mod scenarios;
 pub mod search;
 pub mod structure;
 pub mod time;
+pub mod versions;
 pub mod writer;
 
 use std::sync::Arc;
@@ -42,6 +46,7 @@ use access::audit::Audit;
 use access::{Access, AccessOptions};
 use answers::AnswerCache;
 use catalogue::Catalogue;
+use compactor::Compactor;
 pub use error::ServiceError;
 use idempotency::Idempotency;
 use jobs::{JobOptions, Jobs};
@@ -66,6 +71,8 @@ pub struct ServiceOptions {
     pub memory: MemoryBudget,
     /// Which credentials are taken.
     pub access: AccessOptions,
+    /// Bytes that graphs in memory may take; the least recently used ones go first.
+    pub graph_memory_bytes: usize,
 }
 
 impl Default for ServiceOptions {
@@ -76,6 +83,7 @@ impl Default for ServiceOptions {
             jobs: JobOptions::default(),
             memory: MemoryBudget::default(),
             access: AccessOptions::default(),
+            graph_memory_bytes: 4 << 30,
         }
     }
 }
@@ -109,6 +117,8 @@ pub struct Service {
     /// The store below.
     pub store: Arc<Store>,
     writer: Writer,
+    /// Folds logs in the background. Behind the writer, so that it is dropped after it.
+    pub compactor: Compactor,
     ready: AtomicBool,
 }
 
@@ -120,14 +130,19 @@ impl Service {
     pub fn new(store: Store, options: &ServiceOptions) -> Result<Self, ServiceError> {
         let store = Arc::new(store);
         let reference = Arc::new(Reference::load()?);
-        let catalogue = Arc::new(Catalogue::open(store.clone(), reference.countries.clone())?);
+        let countries = reference.countries.clone();
+        let budget = options.graph_memory_bytes;
+        let catalogue = Arc::new(Catalogue::open(store.clone(), countries, budget)?);
         let no_threads = |error: &dyn std::fmt::Display| {
             tracing::error!(%error, "the system gives no threads");
             ServiceError::Internal
         };
         let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let job_pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
-        let writer = Writer::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
+        let compactor =
+            Compactor::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
+        let writer = Writer::start(store.clone(), catalogue.clone(), compactor.notice())
+            .map_err(|e| no_threads(&e))?;
         Ok(Self {
             catalogue,
             pool: Arc::new(pool),
@@ -143,11 +158,13 @@ impl Service {
             cut_sets: cut_sets::CutSetCache::default(),
             store,
             writer,
+            compactor,
             ready: AtomicBool::new(false),
         })
     }
 
-    /// Imports the bundled graph into an empty store if `seed` is set, and loads every graph once.
+    /// Imports the bundled graph into an empty store if `seed` is set, and loads graphs, those that
+    /// changed last first, while they fit the memory budget; the others are loaded when asked for.
     /// Blocks; readers are served meanwhile.
     ///
     /// # Errors
@@ -156,8 +173,14 @@ impl Service {
         if seed && self.catalogue.heads().is_empty() {
             self.seed()?;
         }
-        for head in self.catalogue.heads() {
+        let mut heads = self.catalogue.heads();
+        heads.sort_by_key(|head| std::cmp::Reverse(head.updated_ms));
+        for head in heads {
+            if !self.catalogue.has_room_for(&head) {
+                break;
+            }
             self.catalogue.load(&head.name, None)?;
+            self.compactor.notice().changed(&head.name);
         }
         if let Err(error) = self.idempotency.expire() {
             tracing::warn!(%error, "old idempotency keys could not be removed");

@@ -4,7 +4,7 @@
 //! Order is the promise: check against the private head, commit, publish, answer. So no reader
 //! sees what a crash may take back, and an acknowledged write is on disk.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -13,19 +13,19 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::catalogue::{Catalogue, lock};
+use super::catalogue::{Catalogue, GraphEntry, lock};
+use super::compactor::Notice;
 use super::error::ServiceError;
 use super::pool::panic_message;
-use crate::graph::Snapshot;
-use crate::model::{Change, GraphSettings, Network};
-use crate::store::{Commit, CommitMeta, GraphHead, Store, VersionInfo};
+use crate::graph::{Snapshot, SnapshotInfo};
+use crate::model::network::Draft;
+use crate::model::{Change, GraphSettings, Network, Retention};
+use crate::store::{Commit, CommitMeta, Counts, DocumentKind, GraphHead, Store, VersionInfo};
 
 /// Most writes that wait; further ones are refused as busy.
 const QUEUE: usize = 1024;
 /// Most writes that become durable together.
 const GROUP: usize = 256;
-/// Most rows in the networks of one group: bounds the memory of writes to large graphs.
-const GROUP_ROWS: usize = 2_000_000;
 
 /// What a write asks for.
 pub enum Write {
@@ -42,12 +42,28 @@ pub enum Write {
     },
     /// Change title and defaults.
     Settings(GraphSettings),
+    /// Change which versions stay readable.
+    Retention(RetentionChange),
     /// Delete the graph with all its versions.
     Delete,
     /// One atomic batch.
     Changes(Vec<Change>),
     /// Replace the whole content.
     Replace(Box<Network>),
+}
+
+/// A change of a graph's retention, made against what is in force by then.
+pub type RetentionChange =
+    Box<dyn FnOnce(Retention) -> Result<Retention, ServiceError> + Send + 'static>;
+
+/// A document that becomes durable with a version or not at all, made once its number is known.
+pub struct Attached {
+    /// Kind.
+    pub kind: DocumentKind,
+    /// Key.
+    pub key: String,
+    /// Its value, given the version.
+    pub value: Box<dyn FnOnce(u64) -> Vec<u8> + Send>,
 }
 
 /// What a write did.
@@ -69,6 +85,8 @@ pub struct WriteRequest {
     pub meta: CommitMeta,
     /// What to do.
     pub write: Write,
+    /// Documents that go with a batch of changes.
+    pub attached: Vec<Attached>,
 }
 
 type Reply = oneshot::Sender<Result<Written, ServiceError>>;
@@ -85,11 +103,15 @@ impl Writer {
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(store: Arc<Store>, catalogue: Arc<Catalogue>) -> std::io::Result<Self> {
+    pub fn start(
+        store: Arc<Store>,
+        catalogue: Arc<Catalogue>,
+        notice: Notice,
+    ) -> std::io::Result<Self> {
         let (queue, waiting) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("writer".into())
-            .spawn(move || run(&store, &catalogue, &waiting))?;
+            .spawn(move || run(&store, &catalogue, &notice, &waiting))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -132,7 +154,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(store: &Store, catalogue: &Catalogue, waiting: &Receiver<Queued>) {
+fn run(store: &Store, catalogue: &Catalogue, notice: &Notice, waiting: &Receiver<Queued>) {
     let mut held: Option<Queued> = None;
     loop {
         let first = match held.take() {
@@ -157,6 +179,7 @@ fn run(store: &Store, catalogue: &Catalogue, waiting: &Receiver<Queued>) {
                 }
             }
         }
+        let changed: BTreeSet<String> = group.iter().map(|(r, _)| r.graph.clone()).collect();
         while let Some((request, _)) = group.front() {
             let batches = matches!(request.write, Write::Changes(_));
             // Callers whose reply is dropped by a panic get `Internal`; the thread lives on.
@@ -169,6 +192,18 @@ fn run(store: &Store, catalogue: &Catalogue, waiting: &Receiver<Queued>) {
             }));
             if let Err(panic) = done {
                 tracing::error!(message = panic_message(&*panic), "the writer panicked");
+                // What it was making of these graphs is not to be trusted.
+                for graph in &changed {
+                    if let Ok(entry) = catalogue.entry(graph) {
+                        entry.spare().clear();
+                    }
+                }
+            }
+        }
+        for graph in &changed {
+            notice.changed(graph);
+            if let Ok(entry) = catalogue.entry(graph) {
+                entry.spare().catch_up();
             }
         }
     }
@@ -187,7 +222,7 @@ fn single(
     catalogue: &Catalogue,
     request: WriteRequest,
 ) -> Result<Written, ServiceError> {
-    let WriteRequest { graph, if_match, meta, write } = request;
+    let WriteRequest { graph, if_match, meta, write, attached: _ } = request;
     let time_ms = meta.time_ms;
     let fresh = match write {
         Write::Create(settings) => store.create(&graph, &settings, time_ms)?,
@@ -196,9 +231,19 @@ fn single(
             let entry = catalogue.entry(&graph)?;
             check_version(if_match, entry.head().version)?;
             let head = store.update_settings(&graph, &settings, time_ms)?;
-            // Analyses read the settings from the snapshot: load it again when next asked for.
             let _loading = lock(entry.loading());
-            entry.reset(head.clone());
+            entry.set_head(head.clone());
+            return Ok(Written { head, version: None });
+        }
+        Write::Retention(change) => {
+            let entry = catalogue.entry(&graph)?;
+            let before = entry.head();
+            check_version(if_match, before.version)?;
+            let retention = change(before.settings.retention.clone())?;
+            let settings = GraphSettings { retention, ..before.settings.clone() };
+            let head = store.update_settings(&graph, &settings, time_ms)?;
+            let _loading = lock(entry.loading());
+            entry.set_head(head.clone());
             return Ok(Written { head, version: None });
         }
         Write::Delete => {
@@ -215,7 +260,8 @@ fn single(
             let version = store.replace(&graph, head.version, &network, meta)?;
             let snapshot = catalogue.build(&head, version.version, *network);
             let head = advanced(&head, &version);
-            entry.publish(head.clone(), Some(Arc::new(snapshot)));
+            entry.spare().clear();
+            catalogue.publish(&entry, head.clone(), Arc::new(snapshot));
             return Ok(Written { head, version: Some(version) });
         }
         Write::Changes(_) => return Err(ServiceError::Internal),
@@ -239,53 +285,65 @@ struct Accepted {
     reply: Reply,
     /// Version that it was checked against.
     expected: u64,
-    next: Network,
+    counts: Counts,
+    documents: Vec<(DocumentKind, String, Vec<u8>)>,
 }
 
-/// The private head of one graph while a group is checked.
-struct Private {
-    base: Arc<Snapshot>,
-    version: u64,
-    /// Position of the newest accepted batch of this graph.
-    last: Option<usize>,
-}
-
-/// Checks a group of batches one after the other, each against the result of those before it,
-/// commits the accepted ones together, publishes, answers. Leaves in `group` what is too much for
-/// one go.
+/// Checks a group of batches one after the other, each on top of those before it, commits the
+/// accepted ones together, publishes, answers.
 fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queued>) {
-    let mut heads: BTreeMap<String, Private> = BTreeMap::new();
-    let mut accepted: Vec<Accepted> = Vec::new();
-    let mut rows = 0;
-    while rows < GROUP_ROWS
-        && let Some((request, reply)) = group.pop_front()
-    {
-        match check(catalogue, &mut heads, &accepted, &request) {
-            Ok((expected, next)) => {
-                if let Some(head) = heads.get_mut(&request.graph) {
-                    head.version = expected + 1;
-                    head.last = Some(accepted.len());
+    // The graphs and their newest snapshots, which the drafts below stand on.
+    let mut bases: BTreeMap<String, (Arc<GraphEntry>, Arc<Snapshot>)> = BTreeMap::new();
+    let mut loaded = Vec::with_capacity(group.len());
+    for (request, reply) in group.drain(..) {
+        if !bases.contains_key(&request.graph) {
+            let found = catalogue.entry(&request.graph).and_then(|entry| {
+                let base = catalogue.load(&request.graph, None)?;
+                Ok((entry, base))
+            });
+            match found {
+                Ok(found) => drop(bases.insert(request.graph.clone(), found)),
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    continue;
                 }
-                rows += next.node_count() + next.flow_count();
-                accepted.push(Accepted { request, reply, expected, next });
-            }
-            Err(error) => {
-                let _ = reply.send(Err(error));
             }
         }
+        loaded.push((request, reply));
+    }
+
+    let mut drafts: BTreeMap<&str, (u64, Draft<'_>)> = bases
+        .iter()
+        .map(|(name, (_, base))| (name.as_str(), (base.info().version, base.draft())))
+        .collect();
+    let mut accepted: Vec<Accepted> = Vec::with_capacity(loaded.len());
+    for (mut request, reply) in loaded {
+        let Some((version, draft)) = drafts.get_mut(request.graph.as_str()) else { continue };
+        let Write::Changes(changes) = &request.write else { continue };
+        let checked =
+            check_version(request.if_match, *version).and_then(|()| Ok(draft.push(changes)?));
+        if let Err(error) = checked {
+            let _ = reply.send(Err(error));
+            continue;
+        }
+        let expected = *version;
+        *version += 1;
+        let documents = std::mem::take(&mut request.attached)
+            .into_iter()
+            .map(|a| (a.kind, a.key, (a.value)(expected + 1)))
+            .collect();
+        let counts = draft.counts().into();
+        accepted.push(Accepted { request, reply, expected, counts, documents });
     }
     let commits: Vec<Commit<'_>> = accepted
         .iter()
         .map(|a| Commit {
             name: &a.request.graph,
             expected: a.expected,
-            changes: match &a.request.write {
-                Write::Changes(changes) => changes,
-                _ => &[],
-            },
-            next: &a.next,
+            changes: changes_of(&a.request),
+            counts: a.counts,
             meta: a.request.meta.clone(),
-            documents: Vec::new(),
+            documents: a.documents.iter().map(|(k, key, v)| (*k, &**key, &**v)).collect(),
         })
         .collect();
     let start = Instant::now();
@@ -293,46 +351,42 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
     metrics::histogram!("chokepoint_store_commit_seconds").record(start.elapsed().as_secs_f64());
     drop(commits);
 
-    // The newest durable version of each graph becomes its snapshot.
-    let mut newest: BTreeMap<String, usize> = BTreeMap::new();
-    for (i, result) in results.iter().enumerate() {
-        if result.is_ok() {
-            newest.insert(accepted[i].request.graph.clone(), i);
-        }
-    }
-    let mut answers = Vec::with_capacity(accepted.len());
-    for (i, (accepted, result)) in accepted.into_iter().zip(results).enumerate() {
-        let Accepted { request, reply, next, .. } = accepted;
-        let answer = result.map_err(ServiceError::from).and_then(|version| {
-            let entry = catalogue.entry(&request.graph)?;
-            let head = advanced(&entry.head(), &version);
-            if newest.get(&request.graph) == Some(&i) {
-                let snapshot = catalogue.build(&head, version.version, next);
-                entry.publish(head.clone(), Some(Arc::new(snapshot)));
+    // What is durable becomes the newest snapshot of each graph.
+    let mut heads: BTreeMap<&str, GraphHead> = BTreeMap::new();
+    for (name, (entry, base)) in &bases {
+        let own = || accepted.iter().zip(&results).filter(|(a, _)| a.request.graph == *name);
+        let Some(newest) = own().filter_map(|(_, result)| result.as_ref().ok()).last() else {
+            continue;
+        };
+        let Some((_, mut draft)) = drafts.remove(name.as_str()) else { continue };
+        if own().any(|(_, result)| result.is_err()) {
+            // Some batch could not be committed after all: only those that were.
+            draft = base.draft();
+            for (a, _) in own().filter(|(_, result)| result.is_ok()) {
+                if let Err(error) = draft.push(changes_of(&a.request)) {
+                    tracing::error!(%error, graph = name, "a committed batch does not apply");
+                }
             }
-            Ok(Written { head, version: Some(version) })
-        });
-        answers.push((reply, answer));
+        }
+        let head = advanced(&entry.head(), newest);
+        let info = SnapshotInfo { version: newest.version, ..base.info().clone() };
+        let next = entry.spare().next(base, draft.finish(), info);
+        catalogue.publish(entry, head.clone(), next);
+        heads.insert(name, head);
     }
-    for (reply, answer) in answers {
-        let _ = reply.send(answer);
+    drop(drafts);
+    for (a, result) in accepted.into_iter().zip(results) {
+        let answer = result.map_err(ServiceError::from).and_then(|version| {
+            let head = heads.get(a.request.graph.as_str()).ok_or(ServiceError::Internal)?;
+            Ok(Written { head: advanced(head, &version), version: Some(version) })
+        });
+        let _ = a.reply.send(answer);
     }
 }
 
-fn check(
-    catalogue: &Catalogue,
-    heads: &mut BTreeMap<String, Private>,
-    accepted: &[Accepted],
-    request: &WriteRequest,
-) -> Result<(u64, Network), ServiceError> {
-    let Write::Changes(changes) = &request.write else { return Err(ServiceError::Internal) };
-    if !heads.contains_key(&request.graph) {
-        let base = catalogue.load(&request.graph, None)?;
-        let version = base.info().version;
-        heads.insert(request.graph.clone(), Private { base, version, last: None });
+fn changes_of(request: &WriteRequest) -> &[Change] {
+    match &request.write {
+        Write::Changes(changes) => changes,
+        _ => &[],
     }
-    let head = heads.get(&request.graph).ok_or(ServiceError::Internal)?;
-    check_version(request.if_match, head.version)?;
-    let network = head.last.map_or_else(|| head.base.network(), |i| &accepted[i].next);
-    Ok((head.version, network.apply(changes)?))
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use super::base::{self, BaseHeader, EMPTY_BASE};
 use super::commit::{CommitMeta, check_expected};
 use super::error::StoreError;
-use super::keys::Pending;
+use super::keys::{KeyReader, Pending};
 use super::kv::Batch;
-use super::records::{self, Entry, VersionInfo, VersionRow};
+use super::records::{self, Counts, Entry, VersionInfo, VersionRow};
 use super::{Numbers, Store, frame, held, keys, log};
 use crate::model::network::Network;
 
 /// A log shorter than this is not worth a new base.
 const MIN_COMPACT_BYTES: u64 = 1 << 20;
+/// Fewer versions without a claim to be kept are not worth a new base.
+const MIN_EXPIRED: u64 = 64;
 
 impl Store {
     /// Makes a new version out of a whole network. Its records are streamed first; one small batch
@@ -101,6 +103,28 @@ impl Store {
         Ok(entry.row.replay_bytes >= base.bytes / 4)
     }
 
+    /// True if enough versions have fallen out of the graph's retention that [`Store::compact`]
+    /// is worth its while.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchGraph`] or [`StoreError::Corrupt`].
+    pub fn has_expired(&self, name: &str) -> Result<bool, StoreError> {
+        let entry = self.entry(name)?;
+        let Some(last) = entry.head.settings.retention.last else { return Ok(false) };
+        let newest = entry.head.version;
+        let oldest_kept = (newest + 1).saturating_sub(last.max(1));
+        let mut expired = 0;
+        self.kv.scan_prefix(&keys::of_graph(keys::VERSION, entry.id), &mut |key, _| {
+            let mut reader = KeyReader::new(key);
+            let version = reader.u32().and_then(|_| reader.u64()).unwrap_or(newest);
+            if version < oldest_kept {
+                expired += 1;
+            }
+            Ok(version < oldest_kept && expired < MIN_EXPIRED)
+        })?;
+        Ok(expired >= MIN_EXPIRED)
+    }
+
     /// Folds the log into a new base, and gives up the versions that the graph's retention does
     /// not keep. Writers and readers go on meanwhile; no version is made.
     ///
@@ -114,20 +138,54 @@ impl Store {
             return Ok(());
         }
         let version = entry.head.version;
-        let network = match self.load(name, Some(version)) {
-            Ok((network, _)) => network,
+        match self.load(name, Some(version)) {
+            Ok((network, _)) => self.compact_to(name, &entry, &network),
             // Replaced and given up meanwhile, and the log with it.
+            Err(StoreError::NoSuchVersion { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Store::compact`], for who has the network of a recent version in memory: nothing is
+    /// read.
+    ///
+    /// # Errors
+    /// As [`Store::compact`].
+    pub fn compact_from(
+        &self,
+        name: &str,
+        version: u64,
+        network: &Network,
+    ) -> Result<(), StoreError> {
+        let mut entry = self.entry(name)?;
+        match self.row(&entry, version) {
+            Ok(row) => entry.row = row,
             Err(StoreError::NoSuchVersion { .. }) => return Ok(()),
             Err(error) => return Err(error),
-        };
+        }
+        entry.head.version = version;
+        if entry.row.replay_bytes == 0 {
+            self.fold(name, &entry, None)?;
+            self.collect_garbage();
+            return Ok(());
+        }
+        if Counts::of(network) != entry.row.info.counts {
+            return Err(StoreError::corrupt(format!(
+                "version {version} of graph \"{name}\" in memory has other counts than on disk"
+            )));
+        }
+        self.compact_to(name, &entry, network)
+    }
+
+    fn compact_to(&self, name: &str, entry: &Entry, network: &Network) -> Result<(), StoreError> {
         let number = self.new_base(&mut self.lock_writer())?;
         let result = self
             .writing(|| {
-                let header = base::write_base(&*self.kv, number, &network)?;
+                let header = base::write_base(&*self.kv, number, network)?;
                 self.kv.sync()?;
                 Ok(header)
             })
-            .and_then(|header| self.fold(name, &entry, Some((number, header))));
+            .and_then(|header| self.fold(name, entry, Some((number, header))));
         self.built(number, matches!(result, Ok(true)));
         self.collect_garbage();
         result.map(|_| ())

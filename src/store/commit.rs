@@ -33,8 +33,8 @@ pub struct Commit<'a> {
     pub expected: u64,
     /// The changes.
     pub changes: &'a [Change],
-    /// The network after them.
-    pub next: &'a Network,
+    /// Records after them.
+    pub counts: Counts,
     /// Who, why, when.
     pub meta: CommitMeta,
     /// Documents that become visible with the commit or not at all (kind, key, value): the answer
@@ -58,7 +58,8 @@ impl Store {
         next: &Network,
         meta: CommitMeta,
     ) -> Result<VersionInfo, StoreError> {
-        let commit = Commit { name, expected, changes, next, meta, documents: Vec::new() };
+        let counts = Counts::of(next);
+        let commit = Commit { name, expected, changes, counts, meta, documents: Vec::new() };
         let failed = || Err(StoreError::Failed);
         self.commit_all(std::slice::from_ref(&commit)).pop().unwrap_or_else(failed)
     }
@@ -127,7 +128,7 @@ impl Store {
                 time_ms: commit.meta.time_ms,
                 author: commit.meta.author.clone(),
                 message: commit.meta.message.clone(),
-                counts: Counts::of(commit.next),
+                counts: commit.counts,
                 changes: commit.changes.len() as u64,
                 bulk: false,
             },

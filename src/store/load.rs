@@ -5,10 +5,9 @@ use super::bytes::Malformed;
 use super::error::StoreError;
 use super::keys::KeyReader;
 use super::records::{Counts, Entry, VersionInfo, VersionRow};
-use super::replay::Replay;
 use super::{Store, frame, held, keys, log};
 use crate::model::change::Change;
-use crate::model::network::Network;
+use crate::model::network::{Draft, Network};
 
 impl Store {
     /// The network of a version (the newest, unless `at` is given): its base with the log
@@ -27,28 +26,32 @@ impl Store {
             }
         };
         let version = row.info.version;
-        let (base, header) = read_base(&*self.kv, row.base)?;
+        let (mut network, header) = read_base(&*self.kv, row.base)?;
         let damaged = |part: &str| {
             StoreError::corrupt(format!("{part} of graph \"{name}\", version {version}"))
         };
         let mut chain = header.chain;
-        let mut replay = Replay::new(base);
         if row.replay_bytes > 0 {
+            // All batches are checked on top of the base, then worked in once.
+            let mut draft = Draft::new(&network);
             self.log_records(entry.id, row.log_from, version, |_, record| {
                 for batch in log::batches(record) {
                     let batch = batch.map_err(|Malformed| damaged("the log"))?;
                     chain = log::chain(chain, batch);
                     let changes =
                         log::decode_batch(batch).map_err(|Malformed| damaged("the log"))?;
-                    replay.push(changes)?;
+                    draft.push(&changes).map_err(|error| {
+                        StoreError::corrupt(format!("the log does not apply to its base ({error})"))
+                    })?;
                 }
                 Ok(())
             })?;
+            let edit = draft.finish();
+            network.edit(&edit);
         }
         if chain != row.chain {
             return Err(damaged("the hash over base and log (something is missing or changed)"));
         }
-        let network = replay.finish()?;
         if Counts::of(&network) != row.info.counts {
             return Err(damaged("the counts"));
         }

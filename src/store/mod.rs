@@ -47,7 +47,6 @@ mod kv;
 mod load;
 mod log;
 mod records;
-mod replay;
 
 #[cfg(test)]
 mod tests;

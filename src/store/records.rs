@@ -4,7 +4,7 @@ use super::bytes::{Malformed, Put, Reader};
 use super::error::StoreError;
 use super::kv::{Batch, Kv, prefix_end};
 use super::{frame, keys};
-use crate::model::network::Network;
+use crate::model::network::{Network, RecordCounts};
 use crate::model::settings::GraphSettings;
 
 /// How many nodes, flows and requirements a version has.
@@ -16,6 +16,13 @@ pub struct Counts {
     pub flows: u64,
     /// Requirements.
     pub requirements: u64,
+}
+
+impl From<RecordCounts> for Counts {
+    fn from(counts: RecordCounts) -> Self {
+        let RecordCounts { nodes, flows, requirements } = counts;
+        Self { nodes, flows, requirements }
+    }
 }
 
 impl Counts {

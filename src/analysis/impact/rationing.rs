@@ -215,7 +215,7 @@ pub fn rations(snapshot: &Snapshot, rationing: &Rationing, classes: &Classes) ->
 /// Which flows are joint, by flow.
 fn joint_flows(snapshot: &Snapshot) -> Vec<bool> {
     let mut joint = vec![false; snapshot.flow_count()];
-    for &e in &snapshot.network().flows.joint {
+    for (e, ()) in snapshot.network().flows.joint.iter() {
         joint[e as usize] = true;
     }
     joint

@@ -167,7 +167,7 @@ impl Rows {
             weight,
             ration,
             dependent_start,
-            dependents: network.flows.to.clone(),
+            dependents: network.flows.to.to_vec(),
             condensation: OnceLock::new(),
         }
     }
@@ -207,7 +207,7 @@ impl Rows {
             rules: vec![InputRule::Additive],
             group_share: vec![1.0; groups],
             group_slack: Vec::new(),
-            source: snapshot.network().flows.to.clone(),
+            source: snapshot.network().flows.to.to_vec(),
             weight,
             ration: Vec::new(),
             dependent_start,

@@ -109,7 +109,7 @@ impl Ranges {
         }
         self.markets.balance(drawn, quantities, work);
         // Joint products follow their host and stand outside the balance.
-        for &e in &self.base.network().flows.joint {
+        for (e, ()) in self.base.network().flows.joint.iter() {
             let from = self.base.flow_from(e as usize);
             quantities[e as usize] =
                 self.base.quantity(e as usize) * drawn.node[from as usize] * drawn.flow[e as usize];
@@ -125,7 +125,7 @@ impl Ranges {
                         network.nodes.stock_days.values_mut()[v as usize] = value;
                     }
                     Subject::Dependence(r) => {
-                        if let Some(figure) = &mut network.requirements[r as usize].dependence {
+                        if let Some(figure) = &mut network.requirements.to_mut()[r as usize].dependence {
                             figure.value = value;
                         }
                     }

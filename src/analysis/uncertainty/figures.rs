@@ -95,7 +95,7 @@ impl Uses {
         let mut uses = Self { of_flow: vec![u32::MAX; snapshot.flow_count()], ..Self::default() };
         let mut number: FxHashMap<Use, u32> = FxHashMap::default();
         let mut supply: FxHashMap<(Symbol, Symbol), f64> = FxHashMap::default();
-        let mut joint = flows.joint.iter().copied().peekable();
+        let mut joint = flows.joint.iter().map(|(e, ())| e).peekable();
         for e in 0..snapshot.flow_count() {
             if joint.next_if_eq(&(e as u32)).is_some() {
                 continue;

@@ -6,6 +6,7 @@ use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::Network;
+use super::sparse::AttributeColumn;
 use super::tables::{FigureMeta, FlowTable, NodeTable, Requirement, StringArena};
 use crate::model::change::ChangeError;
 use crate::model::figure::{Figure, FigureClass};
@@ -107,9 +108,9 @@ impl NetworkBuilder {
         }
         self.declared[i] = (row as u32).min(UNDECLARED - 1);
         let product = node.product.as_deref().unwrap_or(&node.id);
-        self.nodes.product[i] = self.symbols.intern(product);
-        self.nodes.stage[i] = self.symbols.intern_option(node.stage.as_deref());
-        self.nodes.country[i] = self.symbols.intern_option(node.country.as_deref());
+        self.nodes.product.to_mut()[i] = self.symbols.intern(product);
+        self.nodes.stage.to_mut()[i] = self.symbols.intern_option(node.stage.as_deref());
+        self.nodes.country.to_mut()[i] = self.symbols.intern_option(node.country.as_deref());
         self.nodes.output.set(i, node.output.as_ref(), &mut self.symbols);
         self.nodes.capacity.set(i, node.capacity.as_ref(), &mut self.symbols);
         self.nodes.stock_days.set(i, node.stock_days.as_ref(), &mut self.symbols);
@@ -132,7 +133,7 @@ impl NetworkBuilder {
         self.flows.capacity.set(e, flow.capacity.map(Figure::bare).as_ref(), &mut self.symbols);
         self.flows.lead_days.set(e, flow.lead_days.map(Figure::bare).as_ref(), &mut self.symbols);
         if flow.joint {
-            self.flows.joint.insert(e as u32);
+            self.flows.joint.insert(e as u32, ());
         }
         if !flow.attributes.is_empty() {
             self.flows.attributes.insert(e as u32, flow.attributes.clone());
@@ -209,20 +210,18 @@ impl NetworkBuilder {
             output: nodes.output.reorder(&order),
             capacity: nodes.capacity.reorder(&order),
             stock_days: nodes.stock_days.reorder(&order),
-            attributes: nodes
-                .attributes
-                .into_iter()
-                .map(|(old, a)| (position[old as usize], a))
-                .collect(),
+            attributes: AttributeColumn(nodes.attributes.0.select(&order)),
         };
         drop(order);
 
         // Flows: own product where none was given, then into order, then equal keys added up.
-        for e in 0..flows.from.len() {
-            flows.from[e] = position[flows.from[e] as usize];
-            flows.to[e] = position[flows.to[e] as usize];
-            if !flows.product[e].is_some() {
-                flows.product[e] = nodes.product[flows.from[e] as usize];
+        let (from, to) = (flows.from.to_mut(), flows.to.to_mut());
+        let product = flows.product.to_mut();
+        for e in 0..from.len() {
+            from[e] = position[from[e] as usize];
+            to[e] = position[to[e] as usize];
+            if !product[e].is_some() {
+                product[e] = nodes.product[from[e] as usize];
             }
         }
         drop(position);
@@ -235,7 +234,9 @@ impl NetworkBuilder {
             let ((ao, ai), (bo, bi)) = (key(a), key(b));
             (name(ao), name(ai)).cmp(&(name(bo), name(bi)))
         });
-        Network { symbols, nodes, flows, requirements }
+        let mut network = Network { symbols, nodes, flows, requirements: requirements.into() };
+        network.settle();
+        network
     }
 
     /// Declares the nodes of `base` that flows name but no row declares (flows of a merge may
@@ -249,7 +250,7 @@ impl NetworkBuilder {
             let Some(index) = base.node_index(self.ids.get(i as u32)) else { continue };
             self.declared[i] = UNDECLARED - 1;
             let product = base.symbols.name(base.nodes.product[index as usize]);
-            self.nodes.product[i] = self.symbols.intern(product);
+            self.nodes.product.to_mut()[i] = self.symbols.intern(product);
             lent.insert(self.ids.get(i as u32).to_owned());
         }
         lent
@@ -289,7 +290,7 @@ impl NetworkBuilder {
 }
 
 /// Sorts flows by (from, to, product name) and adds up those of the same key.
-pub(super) fn sort_and_merge(flows: FlowTable, symbols: &Symbols) -> FlowTable {
+fn sort_and_merge(flows: FlowTable, symbols: &Symbols) -> FlowTable {
     let m = flows.from.len();
     let by_name = |a: u32, b: u32| {
         let (pa, pb) = (flows.product[a as usize], flows.product[b as usize]);

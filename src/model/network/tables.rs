@@ -1,29 +1,33 @@
 //! The columns of a network: string arena, figure columns, node and flow tables.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::column::Column;
+use super::shift::Shift;
+use super::sparse::{AttributeColumn, Sparse};
 use crate::model::figure::{Figure, FigureClass};
-use crate::model::record::{Attributes, Rule};
+use crate::model::record::Rule;
 use crate::model::symbols::{Symbol, Symbols};
 
-/// Many strings in one allocation.
+/// Many strings in one allocation. Clones share it until one of them is written to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StringArena {
-    bytes: String,
-    ends: Vec<u32>,
+    bytes: Arc<String>,
+    ends: Column<u32>,
 }
 
 impl StringArena {
     /// Room for `strings` strings of `bytes` bytes in all.
     pub fn with_capacity(strings: usize, bytes: usize) -> Self {
-        Self { bytes: String::with_capacity(bytes), ends: Vec::with_capacity(strings) }
+        let ends = Vec::with_capacity(strings);
+        Self { bytes: Arc::new(String::with_capacity(bytes)), ends: ends.into() }
     }
 
     /// Appends a string. The arena holds at most 4 GiB.
     pub fn push(&mut self, text: &str) {
-        self.bytes.push_str(text);
+        Arc::make_mut(&mut self.bytes).push_str(text);
         self.ends.push(u32::try_from(self.bytes.len()).expect("ids take less than 4 GiB"));
     }
 
@@ -61,16 +65,73 @@ impl StringArena {
 
     /// Position of `text` in a sorted arena.
     pub fn binary_search(&self, text: &str) -> Option<u32> {
+        self.search(text).ok()
+    }
+
+    /// Position of `text` in a sorted arena, or the position where it would be.
+    ///
+    /// # Errors
+    /// Not an error: where `text` would stand.
+    pub fn search(&self, text: &str) -> Result<u32, u32> {
         let (mut low, mut high) = (0u32, self.len() as u32);
         while low < high {
             let middle = low + (high - low) / 2;
             match self.get(middle).cmp(text) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Equal => return Ok(middle),
             }
         }
-        None
+        Err(low)
+    }
+
+    /// Removes and inserts strings; `items` are the inserted ones in order.
+    pub(super) fn splice(&mut self, shift: &Shift, items: &[&str]) {
+        match (shift.removed(), shift.inserted(), items) {
+            ([], [], _) => {}
+            // The usual case, in place.
+            ([], &[place], &[item]) => {
+                let at = if place == 0 { 0 } else { self.ends[place as usize - 1] };
+                Arc::make_mut(&mut self.bytes).insert_str(at as usize, item);
+                let ends = self.ends.to_mut();
+                ends.insert(place as usize, at);
+                for end in &mut ends[place as usize..] {
+                    *end += item.len() as u32;
+                }
+            }
+            (&[row], [], _) => {
+                let start = if row == 0 { 0 } else { self.ends[row as usize - 1] };
+                let end = self.ends[row as usize];
+                let bytes = Arc::make_mut(&mut self.bytes);
+                bytes.replace_range(start as usize..end as usize, "");
+                let ends = self.ends.to_mut();
+                ends.remove(row as usize);
+                for later in &mut ends[row as usize..] {
+                    *later -= end - start;
+                }
+            }
+            (removed, inserted, items) => {
+                let added: usize = items.iter().map(|item| item.len()).sum();
+                let count = self.len() + items.len() - removed.len();
+                let mut out = Self::with_capacity(count, self.byte_len() + added);
+                let mut entering = inserted.iter().zip(items).peekable();
+                let mut leaving = removed.iter().peekable();
+                for row in 0..=self.len() as u32 {
+                    while let Some((_, item)) = entering.next_if(|(place, _)| **place == row) {
+                        out.push(item);
+                    }
+                    if leaving.next_if_eq(&&row).is_none() && (row as usize) < self.len() {
+                        out.push(self.get(row));
+                    }
+                }
+                *self = out;
+            }
+        }
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.heap_bytes()
     }
 }
 
@@ -91,11 +152,11 @@ pub struct FigureMeta {
 /// number takes no memory.
 #[derive(Debug, Clone, Default)]
 pub struct FigureColumn {
-    values: Vec<f64>,
-    meta_ids: Vec<u32>,
+    values: Column<f64>,
+    meta_ids: Column<u32>,
     metas: Vec<FigureMeta>,
     meta_index: FxHashMap<FigureMeta, u32>,
-    ranges: FxHashMap<u32, (Option<f64>, Option<f64>)>,
+    ranges: Sparse<(Option<f64>, Option<f64>)>,
 }
 
 impl FigureColumn {
@@ -111,7 +172,7 @@ impl FigureColumn {
 
     /// All numbers, to be changed in place (NaN = unknown).
     pub fn values_mut(&mut self) -> &mut [f64] {
-        &mut self.values
+        self.values.to_mut()
     }
 
     /// What stands beside the number of a row.
@@ -130,11 +191,11 @@ impl FigureColumn {
     /// Sets a row. Rows in between become unknown.
     pub fn set(&mut self, row: usize, figure: Option<&Figure>, symbols: &mut Symbols) {
         let Some(figure) = figure else {
-            if row < self.values.len() {
-                self.values[row] = f64::NAN;
+            if self.get(row).is_some() {
+                self.values.to_mut()[row] = f64::NAN;
                 self.ranges.remove(&(row as u32));
-                if let Some(id) = self.meta_ids.get_mut(row) {
-                    *id = 0;
+                if self.meta_id(row) != 0 {
+                    self.meta_ids.to_mut()[row] = 0;
                 }
             }
             return;
@@ -158,10 +219,14 @@ impl FigureColumn {
         meta: FigureMeta,
         range: Option<(Option<f64>, Option<f64>)>,
     ) {
-        if self.values.len() <= row {
-            self.values.resize(row + 1, f64::NAN);
+        // What stays the same is not written, so that versions go on sharing it.
+        if self.values.get(row).is_none_or(|old| old.to_bits() != value.to_bits()) {
+            let values = self.values.to_mut();
+            if values.len() <= row {
+                values.resize(row + 1, f64::NAN);
+            }
+            values[row] = value;
         }
-        self.values[row] = value;
         let id = if meta == FigureMeta::default() {
             0
         } else {
@@ -171,19 +236,16 @@ impl FigureColumn {
                 next
             })
         };
-        if id > 0 && self.meta_ids.len() <= row {
-            self.meta_ids.resize(row + 1, 0);
-        }
-        if let Some(slot) = self.meta_ids.get_mut(row) {
-            *slot = id;
+        if self.meta_id(row) != id {
+            let ids = self.meta_ids.to_mut();
+            if ids.len() <= row {
+                ids.resize(row + 1, 0);
+            }
+            ids[row] = id;
         }
         match range {
-            Some(range) => {
-                self.ranges.insert(row as u32, range);
-            }
-            None => {
-                self.ranges.remove(&(row as u32));
-            }
+            Some(range) => self.ranges.insert(row as u32, range),
+            None => self.ranges.remove(&(row as u32)),
         }
     }
 
@@ -211,7 +273,8 @@ impl FigureColumn {
             return Err("a figure column has a range for a row that it does not have".into());
         }
         let meta_index = metas.iter().enumerate().map(|(i, &m)| (m, i as u32 + 1)).collect();
-        Ok(Self { values, meta_ids, metas, meta_index, ranges })
+        let (values, meta_ids) = (values.into(), meta_ids.into());
+        Ok(Self { values, meta_ids, metas, meta_index, ranges: ranges.into() })
     }
 
     /// Position of a row's description among [`Self::metas`], plus one; 0 for a bare number.
@@ -229,30 +292,40 @@ impl FigureColumn {
         if self.values.is_empty() {
             return Self::default();
         }
+        let value = |&o: &u32| self.values.get(o as usize).copied().unwrap_or(f64::NAN);
         let mut out = Self {
-            values: order
-                .iter()
-                .map(|&o| self.values.get(o as usize).copied().unwrap_or(f64::NAN))
-                .collect(),
-            meta_ids: Vec::new(),
+            values: order.iter().map(value).collect(),
+            meta_ids: Column::default(),
             metas: self.metas.clone(),
             meta_index: self.meta_index.clone(),
-            ranges: FxHashMap::default(),
+            ranges: self.ranges.select(order),
         };
         if !self.meta_ids.is_empty() {
-            out.meta_ids = order
-                .iter()
-                .map(|&o| self.meta_ids.get(o as usize).copied().unwrap_or(0))
-                .collect();
-        }
-        if !self.ranges.is_empty() {
-            out.ranges = order
-                .iter()
-                .enumerate()
-                .filter_map(|(row, o)| Some((row as u32, *self.ranges.get(o)?)))
-                .collect();
+            out.meta_ids = order.iter().map(|&o| self.meta_id(o as usize)).collect();
         }
         out
+    }
+
+    /// Follows rows that are removed or inserted; inserted ones are unknown.
+    pub(super) fn shift(&mut self, shift: &Shift) {
+        fn follow<T: Copy>(column: &mut Column<T>, shift: &Shift, filler: T) {
+            // Rows beyond the end of the column have no number anyway.
+            let part = shift.below(column.len());
+            column.splice(&part, &vec![filler; part.inserted().len()]);
+        }
+        follow(&mut self.values, shift, f64::NAN);
+        follow(&mut self.meta_ids, shift, 0);
+        self.ranges.shift(shift);
+    }
+
+    /// Ends a series of [`Self::set`] in any order.
+    pub(super) fn settle(&mut self) {
+        self.ranges.settle();
+    }
+
+    /// Bytes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.values.heap_bytes() + self.meta_ids.heap_bytes() + self.ranges.heap_bytes()
     }
 }
 
@@ -262,11 +335,11 @@ pub struct NodeTable {
     /// Ids, sorted.
     pub ids: StringArena,
     /// Product of each node (its own id where none was given).
-    pub product: Vec<Symbol>,
+    pub product: Column<Symbol>,
     /// Stage, or none.
-    pub stage: Vec<Symbol>,
+    pub stage: Column<Symbol>,
     /// Country code, or none.
-    pub country: Vec<Symbol>,
+    pub country: Column<Symbol>,
     /// Output per year.
     pub output: FigureColumn,
     /// Capacity per year.
@@ -274,18 +347,18 @@ pub struct NodeTable {
     /// Days of use held of each input.
     pub stock_days: FigureColumn,
     /// Attributes of the nodes that have any.
-    pub attributes: FxHashMap<u32, Attributes>,
+    pub attributes: AttributeColumn,
 }
 
 /// Flows as columns, sorted by (from, to, product name).
 #[derive(Debug, Clone, Default)]
 pub struct FlowTable {
     /// Supplier.
-    pub from: Vec<u32>,
+    pub from: Column<u32>,
     /// Consumer.
-    pub to: Vec<u32>,
+    pub to: Column<u32>,
     /// What flows.
-    pub product: Vec<Symbol>,
+    pub product: Column<Symbol>,
     /// Quantity per year; known for every flow.
     pub quantity: FigureColumn,
     /// Most the link can carry, where stated.
@@ -293,41 +366,51 @@ pub struct FlowTable {
     /// Transit time in days, where stated.
     pub lead_days: FigureColumn,
     /// Flows that follow their host (outside rationing).
-    pub joint: BTreeSet<u32>,
+    pub joint: Sparse<()>,
     /// Attributes of the flows that have any.
-    pub attributes: FxHashMap<u32, Attributes>,
+    pub attributes: AttributeColumn,
 }
 
 impl FlowTable {
     /// The flows `rows`, in that order. Columns are moved one by one, so that at most one of
     /// them is in memory twice.
     pub(super) fn select(self, rows: &[u32]) -> Self {
-        fn pick<T: Copy>(column: Vec<T>, rows: &[u32]) -> Vec<T> {
+        fn pick<T: Copy>(column: Column<T>, rows: &[u32]) -> Column<T> {
             rows.iter().map(|&e| column[e as usize]).collect()
         }
         let column = |column: FigureColumn| column.reorder(rows);
-        let mut attributes = self.attributes;
-        let mut selected = Self {
+        Self {
             from: pick(self.from, rows),
             to: pick(self.to, rows),
             product: pick(self.product, rows),
             quantity: column(self.quantity),
             capacity: column(self.capacity),
             lead_days: column(self.lead_days),
-            joint: BTreeSet::new(),
-            attributes: FxHashMap::default(),
-        };
-        if !self.joint.is_empty() || !attributes.is_empty() {
-            for (row, e) in rows.iter().enumerate() {
-                if self.joint.contains(e) {
-                    selected.joint.insert(row as u32);
-                }
-                if let Some(a) = attributes.remove(e) {
-                    selected.attributes.insert(row as u32, a);
-                }
-            }
+            joint: self.joint.select(rows),
+            attributes: AttributeColumn(self.attributes.0.select(rows)),
         }
-        selected
+    }
+
+    /// Bytes on the heap, attributes left out.
+    pub fn heap_bytes(&self) -> usize {
+        let figures = [&self.quantity, &self.capacity, &self.lead_days];
+        self.from.heap_bytes()
+            + self.to.heap_bytes()
+            + self.product.heap_bytes()
+            + figures.into_iter().map(FigureColumn::heap_bytes).sum::<usize>()
+            + self.joint.heap_bytes()
+            + self.attributes.0.heap_bytes()
+    }
+}
+
+impl NodeTable {
+    /// Bytes on the heap, attributes left out.
+    pub fn heap_bytes(&self) -> usize {
+        let figures = [&self.output, &self.capacity, &self.stock_days];
+        self.ids.heap_bytes()
+            + 3 * self.product.heap_bytes()
+            + figures.into_iter().map(FigureColumn::heap_bytes).sum::<usize>()
+            + self.attributes.0.heap_bytes()
     }
 }
 

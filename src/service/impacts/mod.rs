@@ -43,6 +43,15 @@ pub struct ModelCache {
 }
 
 impl ModelCache {
+    /// Lets go of the models of older versions of a graph: they hold snapshots that the writer
+    /// could use.
+    pub fn retire(&self, graph: &str, newest: u64) {
+        lock(&self.kept).retain(|(_, model)| {
+            let info = model.snapshot().info();
+            &*info.graph != graph || info.version >= newest
+        });
+    }
+
     /// The model of a snapshot under options and responses, made if it is not kept.
     ///
     /// # Errors

@@ -245,7 +245,7 @@ impl Decoder {
             self.columns[column::LEAD_DAYS].read(r, e)?;
         }
         if has(flow_flag::JOINT) {
-            flows.joint.insert(e as u32);
+            flows.joint.insert(e as u32, ());
         }
         if has(flow_flag::ATTRIBUTES) {
             flows.attributes.insert(e as u32, r.attributes()?);

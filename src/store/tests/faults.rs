@@ -28,7 +28,7 @@ fn network_at(version: u64) -> Network {
 fn work(store: &Store) -> (u64, Option<StoreError>) {
     let mut acknowledged = 0;
     let mut run = || -> Result<(), StoreError> {
-        let retention = Retention { last: Some(3), versions: vec![] };
+        let retention = Retention { last: Some(3), ..Retention::default() };
         store.create("g", &GraphSettings { retention, ..Default::default() }, 0)?;
         for v in 0..10u64 {
             let next = network_at(v + 1);
@@ -43,7 +43,7 @@ fn work(store: &Store) -> (u64, Option<StoreError>) {
                             name: "g",
                             expected: v,
                             changes: &changes,
-                            next: &next,
+                            counts: Counts::of(&next),
                             meta,
                             documents: vec![(DocumentKind::Audit, "last", text.as_bytes())],
                         }])
@@ -227,7 +227,7 @@ fn a_group_builds_on_itself_and_keeps_its_failures_apart() {
         name,
         expected: expected as u64,
         changes: &changes[expected],
-        next: &networks[expected + 1],
+        counts: Counts::of(&networks[expected + 1]),
         meta: CommitMeta::default(),
         documents,
     };
@@ -271,7 +271,7 @@ fn a_hub_and_long_attributes_are_split_in_parts() {
 #[test]
 fn readers_see_one_version_while_writers_write() {
     let store = Store::in_memory();
-    let retention = Retention { last: Some(1), versions: vec![] };
+    let retention = Retention { last: Some(1), ..Retention::default() };
     store.create("g", &GraphSettings { retention, ..Default::default() }, 0).unwrap();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {

@@ -1,10 +1,11 @@
-//! Joined replay equals one batch after the other, and the codec gives back what it was given.
+//! Batches drafted together equal one batch after the other, and the codec gives back what it was
+//! given.
 
 use proptest::prelude::*;
 
 use super::super::log;
-use super::super::replay::Replay;
 use crate::model::change::{FlowKey, RecordKey};
+use crate::model::network::Draft;
 use crate::model::{Change, Figure, FigureClass, FlowRecord, Network, NodeRecord};
 
 fn change() -> impl Strategy<Value = Change> {
@@ -36,16 +37,20 @@ proptest! {
         batches in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..25),
     ) {
         let mut network = Network::default();
-        let mut replay = Replay::new(Network::default());
+        let empty = Network::default();
+        let mut draft = Draft::new(&empty);
         for batch in batches {
             let Ok(next) = network.apply(&batch) else { continue };
             network = next;
             let bytes = log::encode_batch(&batch);
             let decoded = log::decode_batch(&bytes).unwrap();
             prop_assert_eq!(&decoded, &batch);
-            replay.push(decoded).unwrap();
+            draft.push(&decoded).unwrap();
         }
-        prop_assert_eq!(lines(&replay.finish().unwrap()), lines(&network));
+        let edit = draft.finish();
+        let mut joined = empty.clone();
+        joined.edit(&edit);
+        prop_assert_eq!(lines(&joined), lines(&network));
     }
 
     #[test]
