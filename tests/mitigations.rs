@@ -147,6 +147,13 @@ fn each_kind_avoids_what_arithmetic_says() {
     assert!((low - 36.0).abs() < 1e-9 && (high - 48.0).abs() < 1e-9);
     assert!((stock.cost.as_ref().unwrap().value - 40_000.0).abs() < 1e-6);
     assert!((left(stock) - 0.4).abs() < 1e-12);
+    // In time: the same half of a year, in steps of a week.
+    let silent = Progress::silent();
+    let evaluator = Evaluator { snapshot: &snapshot, body: &body, months: 6.0, progress: &silent };
+    let without = evaluator.over_time(&[]).unwrap()[0];
+    let with = evaluator.over_time(&[stock]).unwrap()[0];
+    assert!(with.first_day.unwrap() > without.first_day.unwrap() + 150.0, "{with:?}");
+    assert!((without.mean - with.mean - 0.4).abs() < 0.02, "{without:?} {with:?}");
     assert!(!measures.iter().any(|m| m.kind == Kind::Policy));
     // Together the smelter and the survivor leave 35 t missing.
     assert!((losses(&snapshot, &body, &[named("new smelter"), second]) - 0.35).abs() < 1e-12);

@@ -8,6 +8,7 @@ use crate::analysis::impact::{ImpactModel, Shocks, Solution, TargetNodes};
 use crate::graph::Snapshot;
 use crate::model::Symbol;
 use crate::model::scenario::{OTHER_USES, Response, ScenarioBody};
+use crate::model::selector::Selector;
 
 use super::{Action, Amount, Cost, Kind, Measure};
 
@@ -375,9 +376,20 @@ fn stocks(
                 source: None,
                 limits,
                 resources: consumers.iter().map(|c| format!("stock {name} {c}")).collect(),
-                action: Action::Cover(
-                    consumers.iter().map(|c| ((*c).to_owned(), name.to_owned())).collect(),
-                ),
+                action: Action::Cover {
+                    pairs: consumers.iter().map(|c| ((*c).to_owned(), name.to_owned())).collect(),
+                    stocks: consumers
+                        .iter()
+                        .map(|c| Response::Stockpile {
+                            product: name.to_owned(),
+                            stage: Some(snapshot.name(stage).to_owned()).filter(|s| !s.is_empty()),
+                            to: Some(Selector { product: [*c].into(), ..Selector::default() }),
+                            quantity: by_consumer[c].value * years,
+                            max_per_day: None,
+                            from_day: None,
+                        })
+                        .collect(),
+                },
             });
         };
         let mut consumers: Vec<&str> = by_consumer.keys().copied().collect();
