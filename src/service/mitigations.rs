@@ -17,7 +17,7 @@ use crate::analysis::mitigation::{
 };
 use crate::dataset::{self, registers, units};
 use crate::graph::Snapshot;
-use crate::model::scenario::{ScenarioBody, Substitution};
+use crate::model::scenario::{Mode, ScenarioBody, Substitution};
 use crate::model::selector::suggest;
 
 /// Measures of an answer.
@@ -463,6 +463,13 @@ fn notes(body: &ScenarioBody) -> Vec<String> {
         notes.push(
             "under the substitution rule of this scenario lost supply is replaced by a factor; \
              projects and second sources change nothing there"
+                .to_owned(),
+        );
+    }
+    if body.model.mode == Mode::Timeline {
+        notes.push(
+            "the scenario runs in time, but losses here are those of its steady state; stocks \
+             have over_time beside"
                 .to_owned(),
         );
     }

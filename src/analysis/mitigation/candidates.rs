@@ -22,6 +22,8 @@ const EXPANSION: f64 = 0.25;
 const QUALIFIED: usize = 6;
 /// Consumers of a product that hold a stock of their own.
 const HOLDERS: usize = 3;
+/// Inputs that a substitute is tried for, and restrictions that are eased.
+const TRIED: usize = 24;
 /// What part of a dependence a substitute leaves.
 const LEFT: f64 = 0.5;
 /// Part of a target's loss that is not followed.
@@ -555,9 +557,10 @@ fn substitutes(
             rows.groups(v).find(|&g| snapshot.group_product(g) == input).map(|g| rows.rule(g))
         })
     };
-    for (output, input) in ranked(&short.pairs) {
+    let pairs = ranked(&short.pairs);
+    for (output, input) in pairs.into_iter().filter(|(o, i)| o != i).take(TRIED) {
         let Some(InputRule::Limiting(depends)) = dependence(output, input) else { continue };
-        if output == input || depends <= 0.0 {
+        if depends <= 0.0 {
             continue;
         }
         let (o, i) = (snapshot.name(output), snapshot.name(input));
@@ -605,8 +608,10 @@ fn substitutes(
 }
 
 fn policies(e: &Evaluated<'_>, measures: &mut Vec<Measure>) {
-    for (k, shock) in e.body.shocks.iter().enumerate() {
-        let Some(restriction) = &shock.restrict else { continue };
+    let restrictions = e.body.shocks.iter().enumerate().filter_map(|(k, shock)| {
+        shock.restrict.as_ref().map(|restriction| (k, shock, restriction))
+    });
+    for (k, shock, restriction) in restrictions.take(TRIED) {
         let pass = restriction.pass.unwrap_or(0.0);
         if pass >= 1.0 {
             continue;
