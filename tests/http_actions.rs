@@ -316,6 +316,14 @@ fn value_added_at_risk_stands_beside_the_published_estimate() {
     let value = |a: &Value| number(&a["at_risk"]["value"]);
     assert!(value(&both) >= value(&gallium).max(value(&germanium)) - 1e-9);
     assert_eq!(both["benchmarks"][0]["published"]["unit"], "bn USD");
+    // As published, gallium puts more at risk than germanium; and being value at risk without
+    // prices or substitution, both lie above the published losses, by one to two powers of ten.
+    assert!(value(&gallium) > value(&germanium));
+    for answer in [&gallium, &germanium, &both] {
+        let same = list(&answer["benchmarks"]).iter().find(|b| b["same_scenario"] == true).unwrap();
+        let orders = number(&same["orders_of_magnitude"]);
+        assert!((0.5..2.5).contains(&orders), "{same}");
+    }
     let impact = server.post(&format!("{G}/impacts"), &scenario()).ok(200);
     let link = impact["links"]["economic"].as_str().unwrap();
     let other = server.get(link).ok(200);
