@@ -195,7 +195,7 @@ pub struct GroupView {
     pub unit: String,
     /// Nodes without an amount: what they hold is not in the shares.
     pub nodes_without_amount: usize,
-    /// Index by country, as `country.hhi`; `null` if nothing is known.
+    /// Index by country, as `country.hhi`; `null` if no country is known.
     pub hhi: Option<f64>,
     /// The same times 10^4.
     pub hhi_points: Option<f64>,
@@ -561,6 +561,8 @@ fn view(
         }
     });
     let by = country.as_ref().map(|c| held(c, |p| titled(&parties.names, p)));
+    // Of a lump alone nobody knows how it is held.
+    let known = by.as_ref().filter(|c| !c.shares.is_empty());
     GroupView {
         group,
         name,
@@ -569,11 +571,11 @@ fn view(
         total,
         unit,
         nodes_without_amount: without,
-        hhi: by.as_ref().map(|c| c.hhi),
-        hhi_points: by.as_ref().map(|c| c.hhi_points),
-        top1: by.as_ref().map(|c| c.top1),
-        top3: by.as_ref().map(|c| c.top3),
-        effective_suppliers: by.as_ref().map(|c| c.effective_suppliers),
+        hhi: known.map(|c| c.hhi),
+        hhi_points: known.map(|c| c.hhi_points),
+        top1: known.map(|c| c.top1),
+        top3: known.map(|c| c.top3),
+        effective_suppliers: known.map(|c| c.effective_suppliers),
         country: by,
         bloc: bloc.as_ref().map(|b| held(b, |p| titled(&bloc_parties.names, p))),
         blocs,

@@ -10,14 +10,14 @@ use utoipa::ToSchema;
 use super::analyses::Analysis;
 use super::{Service, ServiceError};
 use crate::analysis::Progress;
-use crate::analysis::impact::{Shocks, TargetNodes};
+use crate::analysis::impact::{ImpactError, Shocks, TargetNodes};
 use crate::analysis::mitigation::candidates::{Evaluated, RegisteredProject, SubstituteNote};
 use crate::analysis::mitigation::{
     Amount, Cost, Evaluator, Kind, Measure, Registers, candidates, combine,
 };
 use crate::dataset::{self, registers, units};
 use crate::graph::Snapshot;
-use crate::model::scenario::{ScenarioBody, Substitution};
+use crate::model::scenario::{Mode, ScenarioBody, Substitution};
 use crate::model::selector::suggest;
 
 /// Measures of an answer.
@@ -26,6 +26,8 @@ const TOP: usize = 50;
 const COMBINED_FROM: usize = 16;
 /// Most measures in a combination.
 const COMBINED: usize = 5;
+/// Stocks that are also run in time.
+const IN_TIME: usize = 12;
 /// Gains up to this are none.
 const SMALLEST_GAIN: f64 = 1e-12;
 
@@ -94,6 +96,9 @@ pub struct MeasureView {
     pub loss_after: BTreeMap<String, f64>,
     /// What the losses are: `steady_state`, or `first_year` where a stock takes part.
     pub basis: &'static str,
+    /// Stocks of the head of the list: what the targets lose over time without and with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub over_time: Option<BTreeMap<String, OverTime>>,
     /// What it costs; `null` where no price is known.
     pub cost: Option<CostView>,
     /// Loss avoided (sum over the targets of the ranking) for each billion of the cost's unit.
@@ -102,6 +107,19 @@ pub struct MeasureView {
     pub source: Option<String>,
     /// What to keep in mind.
     pub limits: Vec<String>,
+}
+
+/// What a target loses over time, without and with a measure.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OverTime {
+    /// Mean loss over the horizon (default: a year) without it.
+    pub mean_without: f64,
+    /// Mean loss with it.
+    pub mean_with: f64,
+    /// First day with a loss, without it.
+    pub first_day_without: Option<f64>,
+    /// First day with a loss, with it.
+    pub first_day_with: Option<f64>,
 }
 
 /// A cost.
@@ -277,9 +295,12 @@ impl Analysis for MitigationQuestion {
             .into_iter()
             .filter(|k| self.kinds.is_empty() || self.kinds.iter().any(|w| w == k.as_str()))
             .collect();
-        let cost = |product: &str, amount: &Amount| cost(product, amount);
-        let registers =
-            Registers { projects: self.projects(), substitutes: substitute_notes(), cost: &cost };
+        let registers = Registers {
+            projects: self.projects(),
+            substitutes: substitute_notes(),
+            mass: &mass,
+            cost: &cost,
+        };
         let evaluated = Evaluated {
             body,
             model: &model,
@@ -297,7 +318,7 @@ impl Analysis for MitigationQuestion {
                 progress.advance(1)?;
                 Ok(losses)
             })
-            .collect::<Result<_, crate::analysis::impact::ImpactError>>()?;
+            .collect::<Result<_, ImpactError>>()?;
         let score = |losses: &[f64]| wanted.iter().map(|&i| losses[i]).sum::<f64>();
         let mut order: Vec<usize> = (0..measures.len()).collect();
         order.sort_by(|&a, &b| {
@@ -311,6 +332,14 @@ impl Analysis for MitigationQuestion {
             names.iter().enumerate().map(|(i, n)| ((*n).to_owned(), values(i))).collect()
         };
         let evaluated = measures.len();
+        let stocks: Vec<usize> = order
+            .iter()
+            .copied()
+            .take(self.top)
+            .filter(|&k| measures[k].kind == Kind::Stockpile)
+            .take(IN_TIME)
+            .collect();
+        let over_time = over_time(&evaluator, &measures, &stocks, &names)?;
         let mitigations = order
             .iter()
             .take(self.top)
@@ -328,6 +357,7 @@ impl Analysis for MitigationQuestion {
                     loss_avoided: by_name(&|i| clean(base[i] - after[i])),
                     loss_after: by_name(&|i| after[i]),
                     basis: basis(&[m]),
+                    over_time: over_time.get(&k).cloned(),
                     avoided_per_billion: m
                         .cost
                         .as_ref()
@@ -377,6 +407,40 @@ impl Analysis for MitigationQuestion {
     }
 }
 
+/// Losses over time of each of `stocks`, where the scenario can run in time.
+fn over_time(
+    evaluator: &Evaluator<'_>,
+    measures: &[Measure],
+    stocks: &[usize],
+    names: &[&str],
+) -> Result<BTreeMap<usize, BTreeMap<String, OverTime>>, ImpactError> {
+    // Options that a timeline does not take leave this part out; a wish to stop does not.
+    let in_time = |with: &[&Measure]| match evaluator.over_time(with) {
+        Ok(summaries) => Ok(Some(summaries)),
+        Err(cancelled @ ImpactError::Cancelled(_)) => Err(cancelled),
+        Err(_) => Ok(None),
+    };
+    if stocks.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let Some(without) = in_time(&[])? else { return Ok(BTreeMap::new()) };
+    let runs: Vec<_> =
+        stocks.par_iter().map(|&k| in_time(&[&measures[k]])).collect::<Result<_, _>>()?;
+    let views = stocks.iter().zip(runs).filter_map(|(&k, with)| {
+        let targets = names.iter().zip(&without).zip(with?).map(|((name, without), with)| {
+            let view = OverTime {
+                mean_without: without.mean,
+                mean_with: with.mean,
+                first_day_without: without.first_day,
+                first_day_with: with.first_day,
+            };
+            ((*name).to_owned(), view)
+        });
+        Some((k, targets.collect()))
+    });
+    Ok(views.collect())
+}
+
 /// Rounding noise is no gain.
 fn clean(gain: f64) -> f64 {
     if gain.abs() <= SMALLEST_GAIN { 0.0 } else { gain }
@@ -399,6 +463,13 @@ fn notes(body: &ScenarioBody) -> Vec<String> {
         notes.push(
             "under the substitution rule of this scenario lost supply is replaced by a factor; \
              projects and second sources change nothing there"
+                .to_owned(),
+        );
+    }
+    if body.model.mode == Mode::Timeline {
+        notes.push(
+            "the scenario runs in time, but losses here are those of its steady state; stocks \
+             have over_time beside"
                 .to_owned(),
         );
     }
@@ -444,6 +515,22 @@ fn substitute_notes() -> Vec<SubstituteNote> {
             })
         })
         .collect()
+}
+
+/// A share of a year's world output as a mass, by the world's quantities of the product's stages
+/// in the production table.
+fn mass(product: &str, stage: &str, amount: &Amount) -> Option<(Amount, String)> {
+    if !amount.unit.starts_with("share of world output") {
+        return None;
+    }
+    let (total, unit, at) = registers::world_output(dataset::tables(), product, stage)?;
+    let scaled = |share: f64| share * total;
+    let mass = Amount {
+        value: scaled(amount.value),
+        range: amount.range.map(|(low, high)| (scaled(low), scaled(high))),
+        unit: unit.clone(),
+    };
+    Some((mass, format!("a share of the world's {at} output of {total} {unit} a year")))
 }
 
 /// Amount times price, if the price table has one of a mass that the amount converts to.

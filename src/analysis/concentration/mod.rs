@@ -67,7 +67,8 @@ impl Concentration {
             })
             .collect();
         shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let known: f64 = shares.iter().map(|s| s.1 * s.1).sum();
+        // An empty sum is -0.0; it should print as 0.
+        let known = shares.iter().map(|s| s.1 * s.1).sum::<f64>() + 0.0;
         // What nobody knows adds most to the square of the largest.
         let largest = shares.first().map_or(0.0, |s| s.1).max(others);
         let hhi = Bounded {

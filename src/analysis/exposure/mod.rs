@@ -154,7 +154,8 @@ pub fn exposure(
         }
         pending = next;
     }
-    found.circulating = pending.values().sum();
+    // An empty sum is -0.0; it should print as 0.
+    found.circulating = pending.values().sum::<f64>() + 0.0;
     for meeting in meetings.values() {
         found.direct += meeting.direct;
         found.indirect += meeting.indirect;

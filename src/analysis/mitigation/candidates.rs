@@ -8,6 +8,7 @@ use crate::analysis::impact::{ImpactModel, Shocks, Solution, TargetNodes};
 use crate::graph::Snapshot;
 use crate::model::Symbol;
 use crate::model::scenario::{OTHER_USES, Response, ScenarioBody};
+use crate::model::selector::Selector;
 
 use super::{Action, Amount, Cost, Kind, Measure};
 
@@ -21,6 +22,8 @@ const EXPANSION: f64 = 0.25;
 const QUALIFIED: usize = 6;
 /// Consumers of a product that hold a stock of their own.
 const HOLDERS: usize = 3;
+/// Inputs that a substitute is tried for, and restrictions that are eased.
+const TRIED: usize = 24;
 /// What part of a dependence a substitute leaves.
 const LEFT: f64 = 0.5;
 /// Part of a target's loss that is not followed.
@@ -72,6 +75,9 @@ pub struct Registers<'a> {
     pub projects: Vec<RegisteredProject>,
     /// Substitutes.
     pub substitutes: Vec<SubstituteNote>,
+    /// An amount of a product and stage as a mass, with how it was found, where the graph knows
+    /// only shares of world output.
+    pub mass: &'a dyn Fn(&str, &str, &Amount) -> Option<(Amount, String)>,
     /// Cost of an amount of a product in a unit, if a price is known.
     pub cost: &'a dyn Fn(&str, &Amount) -> Option<Cost>,
 }
@@ -203,7 +209,10 @@ fn projects(
     };
     for project in registers.projects.iter().filter(|p| products.contains(p.product.as_str())) {
         let Some(capacity) = &project.capacity else {
-            left_out.push((project.name.clone(), "the register has no capacity of it".into()));
+            left_out.push((
+                project.name.clone(),
+                "the register has no capacity of it in a unit that converts to the graph's".into(),
+            ));
             continue;
         };
         if !known(project) {
@@ -284,6 +293,11 @@ fn stocks(
     let Some(side) = &e.solution.down else { return };
     let (rows, scale, network) = (side.rows, side.scale(), snapshot.network());
     let other_uses = network.symbols.get(OTHER_USES);
+    // Loss of the targets that passes from an input to a consumer product.
+    let passes = |consumer: &str, input: Symbol| {
+        let consumer = network.symbols.get(consumer);
+        consumer.and_then(|c| short.pairs.get(&(c, input))).copied().unwrap_or(0.0)
+    };
     for (product, stage) in ranked(&short.markets).into_iter().take(MARKETS) {
         let mut by_consumer: BTreeMap<&str, Shortfall> = BTreeMap::new();
         let mut unit = "";
@@ -335,6 +349,21 @@ fn stocks(
                 sum.add(by_consumer[consumer]);
             }
             let amount = sum.amount(years, &unit);
+            let mut limits = vec![
+                format!(
+                    "coverage arithmetic: shortfall a year x {months}/12; while it lasts the \
+                     input is whole, then the loss returns; the loss is the mean over the first \
+                     year"
+                ),
+                "bought before the shock; uses outside the network get nothing of it".to_owned(),
+            ];
+            let amount = match (registers.mass)(name, snapshot.name(stage), &amount) {
+                Some((mass, how)) => {
+                    limits.push(how);
+                    mass
+                }
+                None => amount,
+            };
             let holder = if all { "every consumer".to_owned() } else { words(consumers[0]) };
             measures.push(Measure {
                 kind: Kind::Stockpile,
@@ -347,24 +376,33 @@ fn stocks(
                 cost: (registers.cost)(name, &amount),
                 amount: Some(amount),
                 source: None,
-                limits: vec![
-                    format!(
-                        "coverage arithmetic: shortfall a year x {months}/12; while it lasts the \
-                         input is whole, then the loss returns; the loss is the mean over the \
-                         first year"
-                    ),
-                    "bought before the shock; uses outside the network get nothing of it".into(),
-                ],
+                limits,
                 resources: consumers.iter().map(|c| format!("stock {name} {c}")).collect(),
-                action: Action::Cover(
-                    consumers.iter().map(|c| ((*c).to_owned(), name.to_owned())).collect(),
-                ),
+                action: Action::Cover {
+                    pairs: consumers.iter().map(|c| ((*c).to_owned(), name.to_owned())).collect(),
+                    stocks: consumers
+                        .iter()
+                        .map(|c| Response::Stockpile {
+                            product: name.to_owned(),
+                            stage: Some(snapshot.name(stage).to_owned()).filter(|s| !s.is_empty()),
+                            to: Some(Selector { product: [*c].into(), ..Selector::default() }),
+                            quantity: by_consumer[c].value * years,
+                            max_per_day: None,
+                            from_day: None,
+                        })
+                        .collect(),
+                },
             });
         };
         let mut consumers: Vec<&str> = by_consumer.keys().copied().collect();
         make(&consumers, true);
         if consumers.len() > 1 {
-            consumers.sort_by(|a, b| by_consumer[b].value.total_cmp(&by_consumer[a].value));
+            // Those over which the targets lose most first, then the largest.
+            consumers.sort_by(|a, b| {
+                passes(b, product)
+                    .total_cmp(&passes(a, product))
+                    .then(by_consumer[b].value.total_cmp(&by_consumer[a].value))
+            });
             for &consumer in consumers.iter().take(HOLDERS) {
                 make(&[consumer], false);
             }
@@ -519,9 +557,10 @@ fn substitutes(
             rows.groups(v).find(|&g| snapshot.group_product(g) == input).map(|g| rows.rule(g))
         })
     };
-    for (output, input) in ranked(&short.pairs) {
+    let pairs = ranked(&short.pairs);
+    for (output, input) in pairs.into_iter().filter(|(o, i)| o != i).take(TRIED) {
         let Some(InputRule::Limiting(depends)) = dependence(output, input) else { continue };
-        if output == input || depends <= 0.0 {
+        if depends <= 0.0 {
             continue;
         }
         let (o, i) = (snapshot.name(output), snapshot.name(input));
@@ -569,8 +608,10 @@ fn substitutes(
 }
 
 fn policies(e: &Evaluated<'_>, measures: &mut Vec<Measure>) {
-    for (k, shock) in e.body.shocks.iter().enumerate() {
-        let Some(restriction) = &shock.restrict else { continue };
+    let restrictions = e.body.shocks.iter().enumerate().filter_map(|(k, shock)| {
+        shock.restrict.as_ref().map(|restriction| (k, shock, restriction))
+    });
+    for (k, shock, restriction) in restrictions.take(TRIED) {
         let pass = restriction.pass.unwrap_or(0.0);
         if pass >= 1.0 {
             continue;

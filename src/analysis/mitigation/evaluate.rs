@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, ImpactModel, Shocks, TargetNodes};
+use crate::analysis::timeline::{self, Summary};
 use crate::graph::Snapshot;
 use crate::model::change::Change;
 use crate::model::record::Record;
@@ -33,7 +34,7 @@ impl Evaluator<'_> {
     pub fn losses(&self, measures: &[&Measure]) -> Result<Vec<f64>, ImpactError> {
         let with = self.steady(measures)?;
         let (stocks, lasting): (Vec<&Measure>, Vec<&Measure>) =
-            measures.iter().partition(|m| matches!(m.action, Action::Cover(_)));
+            measures.iter().partition(|m| matches!(m.action, Action::Cover { .. }));
         if stocks.is_empty() {
             return Ok(with);
         }
@@ -42,37 +43,73 @@ impl Evaluator<'_> {
         Ok(with.iter().zip(without).map(|(w, o)| covered * w + (1.0 - covered) * o).collect())
     }
 
-    /// Loss of each target with every measure in place for good. This is where a timeline would
-    /// answer instead: it needs the same body and measures, and the time of each.
+    /// Loss of each target with every measure in place for good.
     fn steady(&self, measures: &[&Measure]) -> Result<Vec<f64>, ImpactError> {
         self.progress.check()?;
+        let (snapshot, body) = self.changed(measures, false)?;
+        let targets = targets(&snapshot, &body)?;
+        let shocks = Shocks::compile(&snapshot, &body.shocks)?;
+        let model = ImpactModel::new(snapshot, &body.model, &body.responses)?;
+        let prepared = model.prepare(&shocks);
+        let solution = model.solve(&prepared, self.progress)?;
+        Ok(targets.iter().map(|t| t.mean(|v| solution.loss(v))).collect())
+    }
+
+    /// What each target loses over time (the scenario's timeline options, by default a year of
+    /// weeks), stocks released as they are needed.
+    ///
+    /// # Errors
+    /// Options that a timeline does not take; as [`Evaluator::losses`].
+    pub fn over_time(&self, measures: &[&Measure]) -> Result<Vec<Summary>, ImpactError> {
+        self.progress.check()?;
+        let (snapshot, body) = self.changed(measures, true)?;
+        let targets = targets(&snapshot, &body)?;
+        let shocks = Shocks::compile(&snapshot, &body.shocks)?;
+        let options = timeline::model_options(&body.model);
+        let lasting = timeline::model_responses(&body.responses);
+        let model = ImpactModel::new(snapshot, &options, &lasting)?;
+        let path = timeline::path(&model, &shocks, &body.responses, true, &targets, self.progress)?;
+        Ok(path.targets.into_iter().map(|t| t.summary).collect())
+    }
+
+    /// Graph and scenario with `measures` in place. Stocks make their inputs whole, or are stocks
+    /// where the scenario runs in time.
+    fn changed(
+        &self,
+        measures: &[&Measure],
+        in_time: bool,
+    ) -> Result<(Arc<Snapshot>, ScenarioBody), ImpactError> {
         let mut body = self.body.clone();
-        let mut left: BTreeMap<(String, String), f64> = BTreeMap::new();
+        let mut left: BTreeMap<(String, String), (f64, Option<f64>)> = BTreeMap::new();
         for response in std::mem::take(&mut body.responses) {
             match response {
                 // Of two substitutes for one input the better one counts.
-                Response::Substitute { output, input, dependence, .. } => {
-                    lower(&mut left, (output, input), dependence);
+                Response::Substitute { output, input, dependence, from_day } => {
+                    lower(&mut left, (output, input), dependence, from_day);
                 }
                 other => body.responses.push(other),
             }
         }
-        let mut changes: Vec<(&str, &[(String, f64)], &str, &Option<String>)> = Vec::new();
+        let mut snapshot = self.snapshot.clone();
         for measure in measures {
             match &measure.action {
                 Action::Respond(responses) => {
                     for response in responses {
                         match response {
                             Response::Substitute { output, input, dependence, .. } => {
-                                lower(&mut left, (output.clone(), input.clone()), *dependence);
+                                let pair = (output.clone(), input.clone());
+                                lower(&mut left, pair, *dependence, None);
                             }
                             other => body.responses.push(other.clone()),
                         }
                     }
                 }
-                Action::Cover(pairs) => {
+                Action::Cover { stocks, .. } if in_time => {
+                    body.responses.extend(stocks.iter().cloned());
+                }
+                Action::Cover { pairs, .. } => {
                     for pair in pairs {
-                        lower(&mut left, pair.clone(), 0.0);
+                        lower(&mut left, pair.clone(), 0.0, None);
                     }
                 }
                 Action::Pass { shock, pass } => {
@@ -83,34 +120,35 @@ impl Evaluator<'_> {
                     }
                 }
                 Action::Reroute { consumer, from, to, product } => {
-                    changes.push((consumer, from, to, product));
+                    snapshot = rerouted(&snapshot, consumer, from, to, product.as_deref())?;
                 }
             }
         }
-        body.responses.extend(left.into_iter().map(|((output, input), dependence)| {
-            Response::Substitute { output, input, dependence, from_day: None }
+        body.responses.extend(left.into_iter().map(|((output, input), (dependence, from_day))| {
+            Response::Substitute { output, input, dependence, from_day }
         }));
-        let mut snapshot = self.snapshot.clone();
-        for (consumer, from, to, product) in changes {
-            snapshot = rerouted(&snapshot, consumer, from, to, product.as_deref())?;
-        }
-        let targets: Vec<TargetNodes> = body
-            .targets
-            .iter()
-            .enumerate()
-            .map(|(i, t)| TargetNodes::resolve(&snapshot, t, &format!("targets[{i}]")))
-            .collect::<Result<_, _>>()?;
-        let shocks = Shocks::compile(&snapshot, &body.shocks)?;
-        let model = ImpactModel::new(snapshot, &body.model, &body.responses)?;
-        let prepared = model.prepare(&shocks);
-        let solution = model.solve(&prepared, self.progress)?;
-        Ok(targets.iter().map(|t| t.mean(|v| solution.loss(v))).collect())
+        Ok((snapshot, body))
     }
 }
 
-fn lower(left: &mut BTreeMap<(String, String), f64>, pair: (String, String), dependence: f64) {
-    let entry = left.entry(pair).or_insert(dependence);
-    *entry = entry.min(dependence);
+fn targets(snapshot: &Snapshot, body: &ScenarioBody) -> Result<Vec<TargetNodes>, ImpactError> {
+    body.targets
+        .iter()
+        .enumerate()
+        .map(|(i, t)| TargetNodes::resolve(snapshot, t, &format!("targets[{i}]")))
+        .collect()
+}
+
+fn lower(
+    left: &mut BTreeMap<(String, String), (f64, Option<f64>)>,
+    pair: (String, String),
+    dependence: f64,
+    from_day: Option<f64>,
+) {
+    let entry = left.entry(pair).or_insert((dependence, from_day));
+    if dependence < entry.0 {
+        *entry = (dependence, from_day);
+    }
 }
 
 /// The graph with part of a consumer's input taken from another supplier.

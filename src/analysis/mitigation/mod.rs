@@ -9,6 +9,8 @@
 //! or a combination that holds a stock is therefore valued over the first year: `f` of the loss
 //! while stocks last and `1 - f` of the loss without them, `f = min(1, N / 12)`. Everything else
 //! counts from the first day, also plants that are not built yet (their limits say so).
+//! [`Evaluator::over_time`] runs the same measures in a timeline, where stocks are released week by
+//! week and the graph's own stocks count too.
 
 pub mod candidates;
 pub mod combine;
@@ -79,8 +81,13 @@ pub struct Cost {
 pub enum Action {
     /// Responses that stay.
     Respond(Vec<Response>),
-    /// Inputs that are whole while a stock lasts: (output, input) pairs of products.
-    Cover(Vec<(String, String)>),
+    /// A stock for each consumer product.
+    Cover {
+        /// Inputs that are whole while it lasts: (output, input) pairs of products.
+        pairs: Vec<(String, String)>,
+        /// The same as stocks that a timeline releases.
+        stocks: Vec<Response>,
+    },
     /// A restriction passes this share.
     Pass {
         /// Position of the shock.

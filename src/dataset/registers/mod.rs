@@ -330,6 +330,23 @@ pub fn in_graph(
     })
 }
 
+/// World output of a product in a year where the table has quantities: (amount, unit, stage), of
+/// the stage asked for if it can be, else of the product's first stage that has them.
+pub fn world_output(tables: &Tables, product: &str, stage: &str) -> Option<(f64, String, String)> {
+    std::iter::once(stage).chain(NETWORK_STAGES.into_iter().filter(|s| *s != stage)).find_map(
+        |at| {
+            let rows: Vec<&ProductionRow> = tables
+                .production
+                .iter()
+                .filter(|r| r.material == product && r.stage == at)
+                .collect();
+            let unit = rows.first()?.unit.clone()?;
+            let total = rows.iter().map(|r| r.quantity).sum::<Option<f64>>()?;
+            Some((total, unit, at.to_owned()))
+        },
+    )
+}
+
 /// Stockpiles, by holder, material and kind.
 pub fn stockpiles(tables: &Tables) -> Vec<Stockpile> {
     let mut taken = BTreeSet::new();
