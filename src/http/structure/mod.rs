@@ -21,7 +21,7 @@ use super::extract::Params;
 use super::graphs::Nothing;
 use super::problem::Problem;
 use super::reply::json;
-use super::run::{answered, permanent, respond};
+use super::run::{answered, permanent, respond, wants_job};
 use crate::analysis::Progress;
 use crate::service::jobs::Estimate;
 use crate::service::structure::{Asked, Question};
@@ -92,11 +92,13 @@ async fn ask(
 /// Gets a structural answer again by its id: the same bytes, also after a restart.
 #[utoipa::path(tag = "Structure",
     params(("id" = String, Path, description = "Id of the answer", example = "cen_…")),
-    responses((status = 200, description = "The answer, in the shape of its question", body = Object)))]
+    responses((status = 200, description = "The answer, in the shape of its question", body = Object),
+              (status = 202, description = "A job, if it is no longer kept and takes long to compute again")))]
 #[get("/v1/structure/{id}")]
 pub async fn get_structure(
     service: App,
     path: web::Path<String>,
+    request: HttpRequest,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     if let Some(answer) = service.answers.get(&path) {
@@ -104,7 +106,13 @@ pub async fn get_structure(
     }
     let (shared, id) = (service.clone(), path.into_inner());
     let asked = service.blocking(move || shared.structure_of(&id)).await?;
+    let estimate = asked.estimate(service.pool.threads());
     let shared = service.clone();
+    if wants_job(&request, estimate)? {
+        let kind = asked.name();
+        return respond(&service, &request, kind, estimate, move |p| shared.structure(&asked, p))
+            .await;
+    }
     let again = move || {
         let answer = shared.structure(&asked, &Progress::silent())?;
         shared.answers.put(answer.clone());

@@ -329,12 +329,12 @@ impl Ask for CutsBody {
         }
         let kind = if self.kind == Kind::Vertex { CutKind::Vertex } else { CutKind::Edge };
         let (list, flows) = match self.list {
-            List::One => (CutList::One, 1.0),
-            List::AllMinimum => (CutList::AllMinimum, 2.0),
-            // One flow on top of the known one for each flow cut of each cut listed.
-            List::Cheapest => (CutList::Cheapest, 10.0 * self.limit.unwrap_or(100) as f64),
+            List::One => (CutList::One, 20.0),
+            List::AllMinimum => (CutList::AllMinimum, 40.0),
+            // A flow on top of the known one for each flow cut of each cut listed.
+            List::Cheapest => (CutList::Cheapest, 20.0 + 10.0 * self.limit.unwrap_or(100) as f64),
         };
-        estimate((n + m) as f64 * flows, 2e-6, cuts_memory(kind, list, n, m))
+        estimate((n + m) as f64 * flows, 5e-8, cuts_memory(kind, list, n, m))
     }
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
@@ -478,9 +478,10 @@ impl Ask for SeparatorsBody {
 
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
-        let flows = 4.0 * self.max_size as f64 * self.limit.unwrap_or(1000) as f64;
+        // A flow on top of the known one for each unit of each separator.
+        let flows = 20.0 + self.max_size as f64 * self.limit.unwrap_or(1000) as f64;
         let list = CutList::UpToSize(self.max_size);
-        estimate((n + m) as f64 * flows, 1e-6, cuts_memory(CutKind::Vertex, list, n, m))
+        estimate((n + m) as f64 * flows, 5e-8, cuts_memory(CutKind::Vertex, list, n, m))
     }
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {

@@ -260,17 +260,16 @@ impl Service {
             answer: Empty {},
         };
         let mut body = serde_json::to_vec(&framed).map_err(|_| ServiceError::Internal)?;
-        let list = draft.list.map(|(name, rows)| (name, rows.into_bytes()));
-        let more = list.as_ref().map_or(0, |(name, rows)| name.len() + rows.len() + 4);
+        let more = draft.list.as_ref().map_or(0, |(name, rows)| name.len() + rows.len() + 4);
         body.reserve_exact(draft.fields.len() + more);
         // What is JSON already is joined, so that long answers are copied once and never parsed.
         body.pop();
         body.push(b',');
         body.extend_from_slice(&draft.fields[1..]);
-        if let Some((name, rows)) = list {
+        if let Some((name, rows)) = draft.list {
             body.pop();
             body.extend_from_slice(format!(",\"{name}\":").as_bytes());
-            body.extend_from_slice(&rows);
+            rows.append(&mut body);
             body.push(b'}');
         }
         if known.is_none() && !self.store.is_failed() {
