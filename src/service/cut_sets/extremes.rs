@@ -216,7 +216,7 @@ pub fn worst(
     })?;
     let ground = Ground::new(models, question.snapshot.clone(), &common)?;
     let error = |e| set_error(e, Some(&ground.units));
-    let costs = ground.units.values("costs", &body.costs, 1.0)?;
+    let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, costs.len()).map_err(error)?;
     let budget = body.limits.budget();
     let oracle = ground.oracle();
@@ -298,7 +298,7 @@ pub fn cheapest(
     let loss = threshold(body.loss_at_least)?;
     let ground = Ground::new(models, question.snapshot.clone(), &common)?;
     let error = |e| set_error(e, Some(&ground.units));
-    let costs = ground.units.values("costs", &body.costs, 1.0)?;
+    let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, costs.len()).map_err(error)?;
     let budget = body.limits.budget();
     let oracle = ground.oracle();
