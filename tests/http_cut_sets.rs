@@ -85,10 +85,10 @@ fn cases(directory: &Path, prefix: &str) -> Vec<(String, Value)> {
 
 /// Benchmarks that are not kept in the project.
 fn outside_cases(prefix: &str) -> Vec<(String, Value)> {
-    match std::env::var_os("CHOKEPOINT_CUTSET_CASES") {
+    match std::env::var_os("CUTSET_CASES") {
         Some(directory) => cases(Path::new(&directory), prefix),
         None => {
-            println!("skipped: CHOKEPOINT_CUTSET_CASES names no directory of {prefix}*.json");
+            println!("skipped: CUTSET_CASES names no directory of {prefix}*.json");
             Vec::new()
         }
     }
