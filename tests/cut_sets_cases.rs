@@ -85,6 +85,7 @@ fn supply(case: &Value, target: &str, semantics: Semantics) -> (Problem, Vec<Str
                         Some(step) => Response::Threshold(step.as_f64().unwrap() / 100.0),
                         None => Response::Limiting(g["linear"].as_f64().unwrap() / 100.0),
                     },
+                    settled: None,
                 }
             };
             node["groups"].as_array().unwrap().iter().map(group).collect()

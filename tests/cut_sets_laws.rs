@@ -101,7 +101,7 @@ fn draw(seed: u64, most: usize, kind: usize, loops: bool) -> Drawn {
                     _ => Response::Limiting(part),
                 };
                 let stock = if kind == 1 && d.chance(15) { 0.25 } else { 0.0 };
-                groups.push(Group { stock, offers, response });
+                groups.push(Group { stock, offers, response, settled: None });
             }
         }
         nodes.push(groups);

@@ -1,19 +1,29 @@
-//! Evaluates a problem's levels quickly: its rows flat, suppliers first.
+//! Evaluates a problem's levels quickly: its rows flat, suppliers first, several sets side by side.
+//!
+//! What one lane computes does not depend on the others. Only what a removal can reach is looked at.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::FxHashMap;
 
-use super::problem::{Group, Problem, Response, Unit, delivered};
+use super::problem::{Group, Market, Offer, Problem, Response, Unit, delivered};
 use super::{LOSS_TOLERANCE, Semantics};
 use crate::analysis::impact::rationing::Ration;
 
 /// Most sweeps inside a loop before the levels are taken as they are.
 const MAX_SWEEPS: usize = 100_000;
 
+/// Sets that are evaluated side by side.
+pub(super) const LANES: usize = 8;
+
+/// Where a row's supply comes from.
+const OWN: u32 = u32::MAX;
+
 #[derive(Debug, Clone, Copy)]
 struct Row {
     stock: f64,
     response: Response,
     end: u32,
+    /// Slot of the market that settles it, or [`OWN`] arrivals.
+    slot: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -23,39 +33,131 @@ struct Arrival {
     share: f64,
 }
 
+/// A row of a market.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    quantity: f64,
+    critical: f64,
+    class: u16,
+    end_use: bool,
+    end: u32,
+}
+
+/// What is evaluated: a node or a market.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Node, with the end of its rows.
+    Node { node: u32, rows: u32 },
+    /// Market, with the end of its claims.
+    Market { market: u32, claims: u32 },
+}
+
 /// The rows of a problem in the order of evaluation.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
-    /// Nodes, suppliers first, with the end of their rows.
-    nodes: Vec<(u32, u32)>,
+    nodes: usize,
+    steps: Vec<Step>,
     rows: Vec<Row>,
+    claims: Vec<Claim>,
     arrivals: Vec<Arrival>,
     /// Rationing of every arrival; empty: proportional.
     rations: Vec<Ration>,
-    /// Ends of components among `nodes`, and whether each is a loop.
+    /// First row or claim of each step, and first arrival of each step.
+    first: Vec<(u32, u32)>,
+    /// First slot of each market.
+    slots: Vec<u32>,
+    slot_count: usize,
+    classes: u16,
+    /// Ends of components among `steps`, and whether each is a loop.
     components: Vec<(u32, bool)>,
+    /// Step of every node.
+    step_of: Vec<u32>,
+    /// Steps that read a node's level or a market's settlement: rows of a flat table, by step.
+    reader_start: Vec<u32>,
+    readers: Vec<u32>,
 }
 
 impl Plan {
-    pub(super) fn new(nodes: &[Vec<Group>], components: &[Vec<u32>], looped: &[bool]) -> Self {
-        let mut plan = Self::default();
+    /// Vertices below `nodes.len()` are nodes, the others markets; `components` in the order of
+    /// evaluation.
+    pub(super) fn new(
+        nodes: &[Vec<Group>],
+        markets: &[Market],
+        components: &[Vec<u32>],
+        looped: &[bool],
+    ) -> Self {
+        let n = nodes.len();
+        let mut plan = Self { nodes: n, step_of: vec![0; n], ..Self::default() };
+        for market in markets {
+            plan.slots.push(plan.slot_count as u32);
+            plan.slot_count += market.claims.len();
+            let classes = market.claims.iter().map(|claim| claim.class + 1).max();
+            plan.classes = plan.classes.max(classes.unwrap_or(0));
+        }
         let mut rationed = false;
+        let mut market_step = vec![0u32; markets.len()];
+        // (step read, step that reads)
+        let mut reads: Vec<(u32, u32)> = Vec::new();
+        let mut waiting: Vec<(usize, u32)> = Vec::new();
         for (component, &is_loop) in components.iter().zip(looped) {
-            for &node in component {
-                for group in &nodes[node as usize] {
-                    for offer in &group.offers {
+            for &vertex in component {
+                let step = plan.steps.len() as u32;
+                let at = if (vertex as usize) < n { plan.rows.len() } else { plan.claims.len() };
+                plan.first.push((at as u32, plan.arrivals.len() as u32));
+                let mut arrive = |offers: &[Offer], plan: &mut Self| {
+                    for offer in offers {
                         let (from, flow, share) = (offer.from, offer.flow, offer.share);
                         plan.arrivals.push(Arrival { from, flow, share });
                         plan.rations.push(offer.ration);
                         rationed |= offer.ration != Ration::PROPORTIONAL;
+                        waiting.push((from as usize, step));
                     }
-                    let end = plan.arrivals.len() as u32;
-                    plan.rows.push(Row { stock: group.stock, response: group.response, end });
+                    plan.arrivals.len() as u32
+                };
+                if (vertex as usize) < n {
+                    plan.step_of[vertex as usize] = step;
+                    for group in &nodes[vertex as usize] {
+                        let (end, slot) = match group.settled {
+                            Some((market, claim)) => {
+                                waiting.push((n + market as usize, step));
+                                let slot = plan.slots[market as usize] + claim;
+                                (plan.arrivals.len() as u32, slot)
+                            }
+                            None => (arrive(&group.offers, &mut plan), OWN),
+                        };
+                        let (stock, response) = (group.stock, group.response);
+                        plan.rows.push(Row { stock, response, end, slot });
+                    }
+                    plan.steps.push(Step::Node { node: vertex, rows: plan.rows.len() as u32 });
+                } else {
+                    let market = vertex as usize - n;
+                    market_step[market] = step;
+                    for claim in &markets[market].claims {
+                        let end = arrive(&claim.offers, &mut plan);
+                        plan.claims.push(Claim {
+                            quantity: claim.quantity,
+                            critical: claim.critical,
+                            class: claim.class,
+                            end_use: claim.end_use,
+                            end,
+                        });
+                    }
+                    let claims = plan.claims.len() as u32;
+                    plan.steps.push(Step::Market { market: market as u32, claims });
                 }
-                plan.nodes.push((node, plan.rows.len() as u32));
             }
-            plan.components.push((plan.nodes.len() as u32, is_loop));
+            plan.components.push((plan.steps.len() as u32, is_loop));
         }
+        for (vertex, reader) in waiting {
+            let read = if vertex < n { plan.step_of[vertex] } else { market_step[vertex - n] };
+            reads.push((read, reader));
+        }
+        reads.sort_unstable();
+        reads.dedup();
+        plan.reader_start = (0..=plan.steps.len() as u32)
+            .map(|step| reads.partition_point(|read| read.0 < step) as u32)
+            .collect();
+        plan.readers = reads.into_iter().map(|read| read.1).collect();
         if !rationed {
             plan.rations = Vec::new();
         }
@@ -64,78 +166,262 @@ impl Plan {
 
     /// Nodes and arrivals.
     pub(super) fn size(&self) -> u64 {
-        (self.nodes.len() + self.arrivals.len()) as u64
+        (self.nodes + self.arrivals.len()) as u64
     }
 
-    /// Levels of all nodes if these units are removed.
-    pub(super) fn levels(&self, removed: &[u32], units: &[Unit], semantics: Semantics) -> Vec<f64> {
-        let start = if semantics == Semantics::Collapse { 1.0 } else { 0.0 };
-        let mut level = vec![start; self.nodes.len()];
-        let mut gone = vec![false; self.nodes.len()];
-        let mut cut: FxHashSet<u32> = FxHashSet::default();
-        for &unit in removed {
-            for &node in &units[unit as usize].nodes {
-                gone[node as usize] = true;
+    /// Levels of all nodes, for each of at most `L` sets of removed units.
+    pub(super) fn levels<const L: usize, S: AsRef<[u32]>>(
+        &self,
+        sets: &[S],
+        units: &[Unit],
+        semantics: Semantics,
+    ) -> Vec<[f64; L]> {
+        let collapse = semantics == Semantics::Collapse;
+        let mut state = State::<L> {
+            level: vec![[if collapse { 1.0 } else { 0.0 }; L]; self.nodes],
+            short: vec![[if collapse { 0.0 } else { 1.0 }; L]; self.slot_count],
+            gone: vec![0; self.nodes],
+            cut: FxHashMap::default(),
+        };
+        // Steps to look at. A running system changes only behind what is removed.
+        let mut due = vec![!collapse; self.steps.len()];
+        for (lane, set) in sets.iter().enumerate().take(L) {
+            for &unit in set.as_ref() {
+                for &node in &units[unit as usize].nodes {
+                    state.gone[node as usize] |= 1 << lane;
+                    due[self.step_of[node as usize] as usize] = true;
+                }
+                for &flow in &units[unit as usize].flows {
+                    *state.cut.entry(flow).or_default() |= 1u32 << lane;
+                }
             }
-            cut.extend(&units[unit as usize].flows);
+        }
+        if !state.cut.is_empty() {
+            // Whoever gets less over a cut flow.
+            due.fill(true);
         }
         let mut first = 0;
         for &(end, is_loop) in &self.components {
             let members = first..end as usize;
+            first = end as usize;
             for _ in 0..MAX_SWEEPS {
-                let mut step = 0.0f64;
-                for at in members.clone() {
-                    let node = self.nodes[at].0 as usize;
-                    let new = if gone[node] { 0.0 } else { self.operate(at, &level, &cut) };
-                    step = step.max((new - level[node]).abs());
-                    level[node] = new;
+                let mut moved = 0.0f64;
+                for step in members.clone() {
+                    if !due[step] {
+                        continue;
+                    }
+                    // In a loop a step stays due until nothing before it moves.
+                    due[step] = !collapse;
+                    let change = self.take(step, &mut state);
+                    if change > 0.0 {
+                        moved = moved.max(change);
+                        let readers = self.reader_start[step] as usize
+                            ..self.reader_start[step + 1] as usize;
+                        for &reader in &self.readers[readers] {
+                            due[reader as usize] = true;
+                        }
+                    }
                 }
-                if !is_loop || step <= 1e-14 {
+                if !is_loop || moved <= 1e-14 {
                     break;
                 }
             }
-            first = end as usize;
         }
-        level
+        state.level
     }
 
-    fn operate(&self, at: usize, level: &[f64], cut: &FxHashSet<u32>) -> f64 {
-        let first_row = if at == 0 { 0 } else { self.nodes[at - 1].1 as usize };
-        let rows = first_row..self.nodes[at].1 as usize;
-        let mut begin = if first_row == 0 { 0 } else { self.rows[first_row - 1].end as usize };
-        let (mut least, mut lost) = (1.0f64, 0.0);
-        for row in &self.rows[rows] {
-            let mut sum = row.stock;
-            for e in begin..row.end as usize {
-                let arrival = self.arrivals[e];
-                if !cut.is_empty() && cut.contains(&arrival.flow) {
-                    continue;
+    /// Evaluates one step; how much it changed at most.
+    fn take<const L: usize>(&self, step: usize, state: &mut State<L>) -> f64 {
+        let (at, arrival) = (self.first[step].0 as usize, self.first[step].1 as usize);
+        let mut change = 0.0f64;
+        match self.steps[step] {
+            Step::Node { node, rows } => {
+                let new = self.operate(node, at..rows as usize, arrival, state);
+                let old = &mut state.level[node as usize];
+                for lane in 0..L {
+                    change = change.max((new[lane] - old[lane]).abs());
                 }
-                let supplier = level[arrival.from as usize];
-                sum += arrival.share
-                    * match self.rations.get(e) {
-                        Some(&ration) => delivered(ration, supplier),
-                        None => supplier,
-                    };
+                *old = new;
             }
-            begin = row.end as usize;
-            let supply = sum.min(1.0);
-            match row.response {
-                Response::Limiting(dependence) => {
-                    least = least.min(1.0 - dependence * (1.0 - supply));
-                }
-                Response::Threshold(share) if supply < share - LOSS_TOLERANCE => return 0.0,
-                Response::Threshold(_) => {}
-                Response::Additive(weight) => lost += weight * (1.0 - supply),
+            Step::Market { market, claims } => {
+                let slot = self.slots[market as usize] as usize;
+                change = self.settle(at..claims as usize, arrival, slot, state);
             }
         }
-        least.min(1.0 - lost).max(0.0)
+        change
     }
+
+    /// Share of an arrival that comes, in every lane.
+    #[inline(always)]
+    fn arriving<const L: usize>(&self, e: usize, state: &State<L>) -> [f64; L] {
+        let arrival = self.arrivals[e];
+        let mut came = state.level[arrival.from as usize];
+        if let Some(&ration) = self.rations.get(e) {
+            for level in &mut came {
+                *level = delivered(ration, *level);
+            }
+        }
+        if !state.cut.is_empty()
+            && let Some(&cut) = state.cut.get(&arrival.flow)
+        {
+            for (lane, level) in came.iter_mut().enumerate() {
+                if cut >> lane & 1 == 1 {
+                    *level = 0.0;
+                }
+            }
+        }
+        came
+    }
+
+    fn operate<const L: usize>(
+        &self,
+        node: u32,
+        rows: std::ops::Range<usize>,
+        mut begin: usize,
+        state: &State<L>,
+    ) -> [f64; L] {
+        let (mut least, mut lost) = ([1.0f64; L], [0.0f64; L]);
+        for row in &self.rows[rows] {
+            let mut supply = [row.stock; L];
+            if row.slot == OWN {
+                for e in begin..row.end as usize {
+                    let came = self.arriving(e, state);
+                    let share = self.arrivals[e].share;
+                    for lane in 0..L {
+                        supply[lane] += share * came[lane];
+                    }
+                }
+            } else {
+                let short = &state.short[row.slot as usize];
+                for lane in 0..L {
+                    supply[lane] += 1.0 - short[lane];
+                }
+            }
+            begin = row.end as usize;
+            for lane in 0..L {
+                let supply = supply[lane].min(1.0);
+                match row.response {
+                    Response::Limiting(dependence) => {
+                        least[lane] = least[lane].min(1.0 - dependence * (1.0 - supply));
+                    }
+                    Response::Threshold(share) => {
+                        if supply < share - LOSS_TOLERANCE {
+                            least[lane] = 0.0;
+                        }
+                    }
+                    Response::Additive(weight) => lost[lane] += weight * (1.0 - supply),
+                }
+            }
+        }
+        let gone = state.gone[node as usize];
+        std::array::from_fn(|lane| match gone >> lane & 1 {
+            1 => 0.0,
+            _ => least[lane].min(1.0 - lost[lane]).max(0.0),
+        })
+    }
+
+    /// Settles one market: deliveries to end uses outside the order of service go to the critical
+    /// part of what others are short of, best class first, in proportion inside a class.
+    fn settle<const L: usize>(
+        &self,
+        claims: std::ops::Range<usize>,
+        mut begin: usize,
+        slot: usize,
+        state: &mut State<L>,
+    ) -> f64 {
+        let mut raw: Vec<[f64; L]> = Vec::with_capacity(claims.len());
+        let mut wanted = vec![[0.0f64; L]; self.classes as usize];
+        let mut releasable = [0.0f64; L];
+        for claim in &self.claims[claims.clone()] {
+            let mut came = [0.0f64; L];
+            let mut whole = 0.0;
+            for e in begin..claim.end as usize {
+                let share = self.arrivals[e].share;
+                let arriving = self.arriving(e, state);
+                whole += share;
+                for lane in 0..L {
+                    came[lane] += share * (1.0 - arriving[lane]);
+                }
+            }
+            begin = claim.end as usize;
+            let short = came;
+            for lane in 0..L {
+                if claim.end_use {
+                    releasable[lane] += claim.quantity * (whole - short[lane]);
+                } else {
+                    wanted[claim.class as usize][lane] +=
+                        claim.quantity * critical(claim.critical, short[lane]);
+                }
+            }
+            raw.push(short);
+        }
+        // Share of each class's need that is filled.
+        let mut left = releasable;
+        for need in &mut wanted {
+            for lane in 0..L {
+                let filled = if need[lane] > 0.0 && left[lane] > 0.0 {
+                    (left[lane] / need[lane]).min(1.0)
+                } else {
+                    0.0
+                };
+                left[lane] -= filled * need[lane];
+                need[lane] = filled;
+            }
+        }
+        let taken: [f64; L] = std::array::from_fn(|lane| {
+            if left[lane] < releasable[lane] { 1.0 - left[lane] / releasable[lane] } else { 0.0 }
+        });
+        let mut change = 0.0f64;
+        for (k, (claim, raw)) in self.claims[claims].iter().zip(&raw).enumerate() {
+            let settled = &mut state.short[slot + k];
+            for lane in 0..L {
+                let short = raw[lane];
+                let new = if claim.end_use {
+                    (short + taken[lane] * (1.0 - short)).min(1.0)
+                } else {
+                    let filled = wanted[claim.class as usize][lane];
+                    (short - filled * critical(claim.critical, short)).max(0.0)
+                };
+                change = change.max((new - settled[lane]).abs());
+                settled[lane] = new;
+            }
+        }
+        change
+    }
+}
+
+/// The critical part of a need; what still arrives covers that part first.
+#[inline(always)]
+fn critical(share: f64, short: f64) -> f64 {
+    (share - 1.0 + short).clamp(0.0, short.max(0.0))
+}
+
+struct State<const L: usize> {
+    level: Vec<[f64; L]>,
+    /// What each slot is short of once its market has settled.
+    short: Vec<[f64; L]>,
+    /// Lanes in which each node is removed, as bits.
+    gone: Vec<u32>,
+    /// Lanes in which a flow is cut, as bits.
+    cut: FxHashMap<u32, u32>,
 }
 
 impl Problem {
     /// Operating level of every node if these units (ascending) are removed.
     pub fn levels(&self, removed: &[u32]) -> Vec<f64> {
-        self.plan().levels(removed, self.units(), self.semantics())
+        let levels = self.plan().levels::<1, _>(&[removed], self.units(), self.semantics());
+        levels.into_iter().map(|[level]| level).collect()
+    }
+
+    /// Losses of the target for up to [`LANES`] sets.
+    pub(super) fn losses_in_lanes(&self, sets: &[Vec<u32>]) -> Vec<f64> {
+        let levels = self.plan().levels::<LANES, _>(sets, self.units(), self.semantics());
+        (0..sets.len())
+            .map(|lane| {
+                let kept: f64 =
+                    self.targets().iter().map(|&(node, w)| w * levels[node as usize][lane]).sum();
+                (1.0 - kept).clamp(0.0, 1.0)
+            })
+            .collect()
     }
 }

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, code, with_deep_stack};
 use super::family::Family;
-use super::problem::{Problem, Response, delivered};
+use super::problem::{DIVERTS, Problem, Response, delivered};
 use super::{Budget, LOSS_TOLERANCE, Semantics, SetError, check_probabilities, check_threshold};
 use crate::analysis::Progress;
 use crate::analysis::impact::rationing::Ration;
@@ -113,6 +113,9 @@ impl Levels {
         budget: &Budget,
         progress: &Progress,
     ) -> Result<Self, SetError> {
+        if !problem.has_levels() {
+            return Err(SetError::NotCovered(DIVERTS.into()));
+        }
         let (variable, units) = variables(problem);
         let mut table = Diagrams::new(budget.diagram_nodes);
         let depth = units.len();

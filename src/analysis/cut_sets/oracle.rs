@@ -74,6 +74,9 @@ pub enum Verdict {
     Hopeless,
 }
 
+/// Work that may be spent on the losses of single units.
+const MOST_SINGLES: u64 = 5_000_000_000;
+
 /// Cuts are the sets that lose at least a given share.
 pub struct AtLeast<'a, O: LossOracle + ?Sized> {
     oracle: &'a O,
@@ -86,7 +89,9 @@ impl<'a, O: LossOracle + ?Sized> AtLeast<'a, O> {
     /// The question whether the loss reaches `loss` (within 1e-9).
     pub fn new(oracle: &'a O, loss: f64) -> Self {
         let mut singles = Vec::new();
-        if oracle.subadditive() {
+        // A sharper bound is not worth more than the search that it shortens.
+        let work = oracle.effort().saturating_mul(oracle.unit_count() as u64);
+        if oracle.subadditive() && work <= MOST_SINGLES {
             let sets: Vec<Vec<u32>> = (0..oracle.unit_count() as u32).map(|u| vec![u]).collect();
             singles = oracle.losses(&sets);
             singles.sort_by(|a, b| b.total_cmp(a));

@@ -7,22 +7,29 @@
 //!   shares of baseline demand; a removed flow delivers nothing.
 //! - Delivered: 1 - the rationing's loss at the supplier's loss, by the impact engine's own rule.
 //! - Responses: limiting with dependence d: 1 - d (1 - u). Threshold: 1 if u >= min_share, else 0.
+//! - Where supply is diverted to critical uses, a market settles what its consumers are short of
+//!   (see [`Market`]); who is short of what then depends on all suppliers of the market.
 //!
 //! The property test "loss of each cut equals the engine's" binds the two. Diagrams are built from
 //! this structure: failure graphs (dag.rs) if every node is up or down, levels.rs otherwise.
 
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dag::{FailureGraph, Gate};
-use super::evaluate::Plan;
+use super::evaluate::{LANES, Plan};
 use super::oracle::LossOracle;
 use super::{LOSS_TOLERANCE, Semantics, SetError, check_threshold};
 use crate::analysis::impact::ImpactModel;
-use crate::analysis::impact::rationing::Ration;
+use crate::analysis::impact::rationing::{Classes, Ration};
 use crate::graph::Snapshot;
 use crate::model::Rule;
 use crate::model::Symbol;
 use crate::model::scenario::{Direction, Substitution};
+
+/// Why diagrams do not cover markets.
+pub(super) const DIVERTS: &str =
+    "priority rationing diverts supply from other consumers, which is not a matter of on and off";
 
 /// How the supply of one group acts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +64,31 @@ pub struct Group {
     pub offers: Vec<Offer>,
     /// What a shortage does.
     pub response: Response,
+    /// Market and claim that settle it; it has no offers of its own then.
+    pub settled: Option<(u32, u32)>,
+}
+
+/// A claim of one consumer on a market that diverts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// Its suppliers.
+    pub offers: Vec<Offer>,
+    /// Quantity per year in the baseline.
+    pub quantity: f64,
+    /// Class of the consumer in the order of service.
+    pub class: u16,
+    /// Share of the consumer's output that serves the order.
+    pub critical: f64,
+    /// True for an end use outside the order: its deliveries may be diverted.
+    pub end_use: bool,
+}
+
+/// A market that diverts what still arrives at end uses outside the order of service to the
+/// critical part of what others are short of, best class first, in proportion inside a class.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Market {
+    /// All inputs that the market serves.
+    pub claims: Vec<Claim>,
 }
 
 /// Members of one unit.
@@ -77,6 +109,8 @@ pub struct Reading<'a> {
     pub rations: &'a [Ration],
     /// Which fixed point counts in loops.
     pub semantics: Semantics,
+    /// Consumer classes, if markets divert supply to critical uses.
+    pub diverts: Option<&'a Classes>,
 }
 
 impl<'a> Reading<'a> {
@@ -88,7 +122,7 @@ impl<'a> Reading<'a> {
     /// [`SetError::NotCovered`] where the engine moves supply between consumers or markets, which
     /// no row of the structure can say; the methods on [`EngineOracle`](super::EngineOracle) work.
     pub fn of(
-        model: &ImpactModel,
+        model: &'a ImpactModel,
         rations: &'a [Ration],
         responses: bool,
     ) -> Result<Self, SetError> {
@@ -100,14 +134,16 @@ impl<'a> Reading<'a> {
         if !matches!(substitution, Substitution::None | Substitution::FlowHeadroom) {
             return refused("the substitution draws on whole markets");
         }
-        if model.rationing().diverts() && model.classes().named.contains(&true) {
-            return refused("priority rationing diverts supply from other consumers");
+        let diverts = model.rationing().diverts() && model.classes().named.contains(&true);
+        if diverts && substitution != Substitution::None {
+            return refused("supply is diverted while links carry more");
         }
         if model.options().direction != Direction::Downstream {
             return refused("losses travel upstream too");
         }
         let headroom = substitution == Substitution::FlowHeadroom;
-        Ok(Self { headroom, rations, semantics: Semantics::Collapse })
+        let diverts = diverts.then(|| model.classes());
+        Ok(Self { headroom, rations, semantics: Semantics::Collapse, diverts })
     }
 }
 
@@ -115,6 +151,7 @@ impl<'a> Reading<'a> {
 #[derive(Debug, Clone)]
 pub struct Problem {
     nodes: Vec<Vec<Group>>,
+    markets: Vec<Market>,
     units: Vec<Unit>,
     targets: Vec<(u32, f64)>,
     semantics: Semantics,
@@ -138,6 +175,20 @@ impl Problem {
     /// No units, no target, numbers out of range.
     pub fn new(
         nodes: Vec<Vec<Group>>,
+        units: Vec<Unit>,
+        targets: Vec<(u32, f64)>,
+        semantics: Semantics,
+    ) -> Result<Self, SetError> {
+        Self::with_markets(nodes, Vec::new(), units, targets, semantics)
+    }
+
+    /// As [`Problem::new`], with markets that settle groups.
+    ///
+    /// # Errors
+    /// As [`Problem::new`].
+    pub fn with_markets(
+        nodes: Vec<Vec<Group>>,
+        markets: Vec<Market>,
         units: Vec<Unit>,
         targets: Vec<(u32, f64)>,
         semantics: Semantics,
@@ -167,10 +218,14 @@ impl Problem {
                 flow_units.entry(flow).or_default().push(u as u32);
             }
         }
+        // Nodes, then markets.
         let mut graph = petgraph::graph::DiGraph::<(), ()>::with_capacity(n, n);
-        for _ in 0..n {
+        for _ in 0..n + markets.len() {
             graph.add_node(());
         }
+        let broken = |offer: &Offer| {
+            offer.from as usize >= n || !offer.share.is_finite() || offer.share < 0.0
+        };
         for (i, groups) in nodes.iter().enumerate() {
             for group in groups {
                 let part = match group.response {
@@ -181,11 +236,26 @@ impl Problem {
                     return bad(format!("node {i} has a group with response {:?}", group.response));
                 }
                 for offer in &group.offers {
-                    if offer.from as usize >= n || !offer.share.is_finite() || offer.share < 0.0 {
+                    if broken(offer) {
                         return bad(format!("node {i} has an offer {offer:?}"));
                     }
                     graph.add_edge((i as u32).into(), offer.from.into(), ());
                 }
+                if let Some((market, claim)) = group.settled {
+                    let claims = markets.get(market as usize).map_or(0, |m| m.claims.len());
+                    if claim as usize >= claims || !group.offers.is_empty() {
+                        return bad(format!("node {i} is settled by claim {claim} of {claims}"));
+                    }
+                    graph.add_edge((i as u32).into(), (n as u32 + market).into(), ());
+                }
+            }
+        }
+        for (m, market) in markets.iter().enumerate() {
+            for offer in market.claims.iter().flat_map(|claim| &claim.offers) {
+                if broken(offer) {
+                    return bad(format!("market {m} has an offer {offer:?}"));
+                }
+                graph.add_edge(((n + m) as u32).into(), offer.from.into(), ());
             }
         }
         let components: Vec<Vec<u32>> = petgraph::algo::tarjan_scc(&graph)
@@ -200,14 +270,19 @@ impl Problem {
             .iter()
             .map(|c| {
                 c.len() > 1
-                    || nodes[c[0] as usize].iter().flat_map(|g| &g.offers).any(|o| o.from == c[0])
+                    || nodes
+                        .get(c[0] as usize)
+                        .is_some_and(|g| g.iter().flat_map(|g| &g.offers).any(|o| o.from == c[0]))
             })
             .collect();
         let targets = targets.into_iter().map(|(node, weight)| (node, weight / total)).collect();
-        let flows = nodes.iter().flatten().flat_map(|g| &g.offers).map(|o| o.flow).collect();
-        let plan = Plan::new(&nodes, &components, &looped);
+        let own = nodes.iter().flatten().flat_map(|g| &g.offers);
+        let claimed = markets.iter().flat_map(|m| &m.claims).flat_map(|claim| &claim.offers);
+        let flows = own.chain(claimed).map(|o| o.flow).collect();
+        let plan = Plan::new(&nodes, &markets, &components, &looped);
         Ok(Self {
             nodes,
+            markets,
             units,
             targets,
             semantics,
@@ -249,15 +324,39 @@ impl Problem {
         };
         let weighted: Vec<(u32, f64)> =
             targets.iter().map(|&(node, weight)| (place(node, &mut order), weight)).collect();
+        let mut served = reading.diverts.map(|classes| Served::new(snapshot, classes));
+        let mut markets: Vec<Market> = Vec::new();
+        let offers = |g: usize, demand: f64, place: &mut dyn FnMut(u32) -> u32| -> Vec<Offer> {
+            let arrivals = snapshot.group_arrivals(g);
+            let flows = &snapshot.arrival_flows()[arrivals.clone()];
+            flows
+                .iter()
+                .zip(arrivals)
+                .map(|(&e, arrival)| {
+                    let flow = e as usize;
+                    let quantity = snapshot.quantity(flow);
+                    let most = snapshot.flow_capacity(flow).max(quantity);
+                    let ration = reading.rations.get(arrival).copied();
+                    Offer {
+                        from: place(snapshot.flow_from(flow)),
+                        share: if reading.headroom { most } else { quantity } / demand,
+                        flow: e,
+                        ration: ration.unwrap_or(Ration::PROPORTIONAL),
+                    }
+                })
+                .collect()
+        };
+        let demand_of = |g: usize| -> f64 {
+            let flows = &snapshot.arrival_flows()[snapshot.group_arrivals(g)];
+            flows.iter().map(|&e| snapshot.quantity(e as usize)).sum()
+        };
         let mut nodes = Vec::new();
         while nodes.len() < order.len() {
             let node = order[nodes.len()];
             let mut groups = Vec::new();
             for g in snapshot.groups(node) {
                 let input = snapshot.group_product(g);
-                let arrivals = snapshot.group_arrivals(g);
-                let flows = &snapshot.arrival_flows()[arrivals.clone()];
-                let demand: f64 = flows.iter().map(|&e| snapshot.quantity(e as usize)).sum();
+                let demand = demand_of(g);
                 let rule = rules
                     .get(&(snapshot.product(node), input))
                     .map(|&i| &snapshot.network().requirements[i]);
@@ -276,26 +375,18 @@ impl Problem {
                 if demand <= 0.0 || response == Response::Limiting(0.0) {
                     continue;
                 }
-                let offers = flows
-                    .iter()
-                    .zip(arrivals)
-                    .map(|(&e, arrival)| {
-                        let flow = e as usize;
-                        let quantity = snapshot.quantity(flow);
-                        let most = snapshot.flow_capacity(flow).max(quantity);
-                        Offer {
-                            from: place(snapshot.flow_from(flow), &mut order),
-                            share: if reading.headroom { most } else { quantity } / demand,
-                            flow: e,
-                            ration: reading
-                                .rations
-                                .get(arrival)
-                                .copied()
-                                .unwrap_or(Ration::PROPORTIONAL),
-                        }
+                let mut place = |v: u32| place(v, &mut order);
+                let settled = served.as_mut().and_then(|served| {
+                    served.claim(g, &mut markets, |claimed| {
+                        let demand = demand_of(claimed);
+                        (offers(claimed, demand, &mut place), demand)
                     })
-                    .collect();
-                groups.push(Group { stock: 0.0, offers, response });
+                });
+                let offers = match settled {
+                    Some(_) => Vec::new(),
+                    None => offers(g, demand, &mut place),
+                };
+                groups.push(Group { stock: 0.0, offers, response, settled });
             }
             nodes.push(groups);
         }
@@ -306,7 +397,8 @@ impl Problem {
                 flows: unit.flows.clone(),
             })
             .collect();
-        let problem = Self::new(nodes, units, weighted, reading.semantics)?;
+        let semantics = reading.semantics;
+        let problem = Self::with_markets(nodes, markets, units, weighted, semantics)?;
         Ok(Self { snapshot_nodes: order, ..problem })
     }
 
@@ -317,7 +409,7 @@ impl Problem {
 
     /// True if levels can be drawn as diagrams.
     pub fn has_levels(&self) -> bool {
-        true
+        self.markets.is_empty()
     }
 
     /// True if a unit holds a node or flow that can matter.
@@ -383,6 +475,9 @@ impl Problem {
     /// A bad threshold; [`SetError::NotCovered`] naming the rule that has levels in between.
     pub fn failure_graph(&self, loss_at_least: f64) -> Result<FailureGraph, SetError> {
         check_threshold(loss_at_least)?;
+        if !self.has_levels() {
+            return Err(SetError::NotCovered(DIVERTS.into()));
+        }
         let n = self.nodes.len() as u32;
         // Gate i is node i; then one gate for each unit; then groups and deliveries.
         let mut gates: Vec<Gate> = vec![Gate::Any(Vec::new()); n as usize];
@@ -450,6 +545,77 @@ impl Problem {
     }
 }
 
+/// Markets by (product, stage) of their suppliers, and the inputs that each serves.
+struct Served<'a> {
+    snapshot: &'a Snapshot,
+    classes: &'a Classes,
+    critical: Vec<f64>,
+    /// Market of each group, by position in `groups`; `u32::MAX`: none.
+    market_of: Vec<u32>,
+    groups: Vec<Vec<(u32, usize)>>,
+    /// Market of the problem, once it is in it.
+    made: Vec<Option<u32>>,
+}
+
+impl<'a> Served<'a> {
+    fn new(snapshot: &'a Snapshot, classes: &'a Classes) -> Self {
+        let joint = &snapshot.network().flows.joint;
+        let mut number: FxHashMap<(Symbol, Symbol), u32> = FxHashMap::default();
+        let mut groups: Vec<Vec<(u32, usize)>> = Vec::new();
+        let mut market_of = vec![u32::MAX; snapshot.group_count()];
+        for v in snapshot.nodes() {
+            for g in snapshot.groups(v) {
+                let arrivals = snapshot.group_arrivals(g);
+                let flows = &snapshot.arrival_flows()[arrivals];
+                // Joint products follow their host: no market.
+                if flows.is_empty() || flows.iter().any(|e| joint.contains(e)) {
+                    continue;
+                }
+                let supplier = snapshot.flow_from(flows[0] as usize);
+                let key = (snapshot.product(supplier), snapshot.stage(supplier));
+                let market = *number.entry(key).or_insert_with(|| {
+                    groups.push(Vec::new());
+                    groups.len() as u32 - 1
+                });
+                market_of[g] = market;
+                groups[market as usize].push((v, g));
+            }
+        }
+        let made = vec![None; groups.len()];
+        let critical = classes.critical_shares(snapshot);
+        Self { snapshot, classes, critical, market_of, groups, made }
+    }
+
+    /// Market and claim of a group; the market is made if the problem does not have it yet.
+    fn claim(
+        &mut self,
+        group: usize,
+        markets: &mut Vec<Market>,
+        mut read: impl FnMut(usize) -> (Vec<Offer>, f64),
+    ) -> Option<(u32, u32)> {
+        let market = *self.market_of.get(group)? as usize;
+        let members = self.groups.get(market)?;
+        let at = members.iter().position(|&(_, g)| g == group)? as u32;
+        if let Some(made) = self.made[market] {
+            return Some((made, at));
+        }
+        let rest = self.classes.count - 1;
+        let claims = members
+            .iter()
+            .map(|&(v, g)| {
+                let (offers, quantity) = read(g);
+                let class = self.classes.of[v as usize];
+                let offers = if quantity > 0.0 { offers } else { Vec::new() };
+                let end_use = class == rest && self.snapshot.flows_out(v).is_empty();
+                Claim { offers, quantity, class, critical: self.critical[v as usize], end_use }
+            })
+            .collect();
+        markets.push(Market { claims });
+        self.made[market] = Some(markets.len() as u32 - 1);
+        Some((markets.len() as u32 - 1, at))
+    }
+}
+
 /// Share of an offer that arrives if its supplier runs at a level.
 pub(super) fn delivered(ration: Ration, level: f64) -> f64 {
     1.0 - ration.loss(1.0 - level)
@@ -466,6 +632,10 @@ impl LossOracle for Problem {
         (1.0 - kept).clamp(0.0, 1.0)
     }
 
+    fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
+        sets.par_chunks(LANES).flat_map_iter(|chunk| self.losses_in_lanes(chunk)).collect()
+    }
+
     fn effort(&self) -> u64 {
         let rounds = if self.has_loop() { 40 } else { 4 };
         rounds * self.plan.size() + 10 * self.units.len() as u64
@@ -473,6 +643,7 @@ impl LossOracle for Problem {
 
     fn subadditive(&self) -> bool {
         self.semantics == Semantics::Collapse
+            && self.markets.is_empty()
             && self.nodes.iter().flatten().all(|group| {
                 let total: f64 = group.offers.iter().map(|o| o.share).sum();
                 !matches!(group.response, Response::Threshold(_))

@@ -20,6 +20,8 @@ use crate::service::impacts::ENGINE;
 
 /// Factors by which all probabilities are scaled to see which ranks hold.
 const FACTORS: [f64; 2] = [3.0, 1.0 / 3.0];
+/// Most units for which those in no set are listed too.
+const MOST_IDLE: usize = 5_000;
 /// Sets of the enumeration behind an expected loss without a diagram.
 const EXPECTED_SETS: f64 = 5_000.0;
 
@@ -143,7 +145,8 @@ pub struct CutSetAnswer {
     /// Where probabilities come from: `stated`, `attributes` (of the nodes), or `structural` (none
     /// are known; importance is for p = 1/2).
     pub probabilities: &'static str,
-    /// Units that occur in a set, most important first.
+    /// Units, most important first; those in no minimal cut set last, with zeros (left out where there
+    /// are more than 5000).
     pub importance: Vec<ImportanceView>,
     /// What to keep in mind.
     pub warnings: Vec<String>,
@@ -188,7 +191,7 @@ pub fn units(ground: &Ground) -> UnitsView {
     let Units { left_out, .. } = &ground.units;
     UnitsView {
         count: ground.units.len(),
-        without_effect: ground.named_units - ground.units.len() - left_out.len(),
+        without_effect: ground.without_effect.len(),
         left_out: left_out.iter().take(100).cloned().collect(),
     }
 }
@@ -204,7 +207,7 @@ pub fn values(
     warnings: &mut Vec<String>,
 ) -> Result<(Values, &'static str), ServiceError> {
     use crate::analysis::cut_sets::{check_costs, check_probabilities};
-    let costs = units.values("costs", &body.costs, 1.0)?;
+    let costs = units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, units.len()).map_err(|e| set_error(e, Some(units)))?;
     let given = !body.probabilities.is_empty() || body.default_probability.is_some();
     if !given {
@@ -240,7 +243,8 @@ pub fn values(
             hint: None,
         });
     }
-    let probabilities = units.values("probabilities", &body.probabilities, default)?;
+    let probabilities =
+        units.values("probabilities", &body.probabilities, default, &ground.without_effect)?;
     check_probabilities(&probabilities, units.len()).map_err(|e| set_error(e, Some(units)))?;
     Ok((Values { costs, probabilities: Some(probabilities) }, "stated"))
 }
@@ -527,6 +531,30 @@ fn chance(
             }
         })
         .collect();
+    let first_idle = importance.len() + 1;
+    if ground.units.len() + ground.without_effect.len() <= MOST_IDLE {
+        let named: std::collections::BTreeSet<String> =
+            importance.iter().map(|i| i.unit.clone()).collect();
+        let idle = ground.units.names.iter().chain(&ground.without_effect);
+        importance.extend(idle.filter(|name| !named.contains(*name)).map(|name| {
+            let share = |value: f64| top.filter(|top| top[0] > 0.0).map(|_| value);
+            let slope = slopes.as_ref().and_then(|slopes| {
+                ground.units.names.binary_search(name).ok().map(|unit| slopes[unit])
+            });
+            ImportanceView {
+                unit: name.clone(),
+                birnbaum: 0.0,
+                expected_loss_birnbaum: slope.or_else(|| expected.map(|_| 0.0)),
+                fussell_vesely: share(0.0),
+                raw: share(1.0),
+                rrw: share(1.0),
+                criticality: share(0.0),
+                rank: first_idle,
+                rank_best: first_idle,
+                rank_worst: first_idle,
+            }
+        }));
+    }
     importance.sort_by(|a, b| a.rank.cmp(&b.rank).then_with(|| a.unit.cmp(&b.unit)));
     Ok(Chance { top, expected, importance })
 }

@@ -214,9 +214,16 @@ pub fn worst(
         problem: "no budget: say how many units may be removed".into(),
         hint: Some("for example \"budget\": 2; with costs, what they may cost together".into()),
     })?;
+    if !(allowed.is_finite() && allowed >= 0.0) {
+        return Err(ServiceError::Impossible {
+            param: Some("budget".into()),
+            problem: format!("the budget is {allowed}; give a number of at least 0"),
+            hint: None,
+        });
+    }
     let ground = Ground::new(models, question.snapshot.clone(), &common)?;
     let error = |e| set_error(e, Some(&ground.units));
-    let costs = ground.units.values("costs", &body.costs, 1.0)?;
+    let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, costs.len()).map_err(error)?;
     let budget = body.limits.budget();
     let oracle = ground.oracle();
@@ -298,7 +305,7 @@ pub fn cheapest(
     let loss = threshold(body.loss_at_least)?;
     let ground = Ground::new(models, question.snapshot.clone(), &common)?;
     let error = |e| set_error(e, Some(&ground.units));
-    let costs = ground.units.values("costs", &body.costs, 1.0)?;
+    let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, costs.len()).map_err(error)?;
     let budget = body.limits.budget();
     let oracle = ground.oracle();

@@ -28,8 +28,8 @@ pub struct Ground {
     pub asked_target: Target,
     /// Units that can have an effect.
     pub units: Units,
-    /// Number of units that were named.
-    pub named_units: usize,
+    /// Units that cannot have one.
+    pub without_effect: Vec<String>,
     /// Which fixed point counts.
     pub semantics: Semantics,
     /// The structure behind the losses, if it says what the engine says.
@@ -107,7 +107,7 @@ impl Ground {
         }
         let model = models.get(&snapshot, common.model, &[])?;
         let mut ground = Self {
-            named_units: units.len() + units.left_out.len(),
+            without_effect: Vec::new(),
             snapshot,
             model,
             target,
@@ -154,6 +154,8 @@ impl Ground {
             self.problem = Some(problem);
             return Ok(());
         }
+        let idle = self.units.names.iter().zip(&keep).filter(|(_, keep)| !**keep);
+        self.without_effect = idle.map(|(name, _)| name.clone()).collect();
         let units = std::mem::take(&mut self.units).kept(&keep);
         self.problem = Some(compile(&units)?);
         self.units = units;

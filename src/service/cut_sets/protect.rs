@@ -175,7 +175,7 @@ pub fn protect(
     let mut options = Vec::new();
     let mut built = Vec::new();
     let (choice, loss_curve) = if body.options.is_empty() {
-        let costs = ground.units.values("costs", &body.costs, 1.0)?;
+        let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
         let choice = timed(body.limits.seconds, progress, || {
             protect_units(&ground, &oracle, loss, size, &costs, &budget, progress)
         })

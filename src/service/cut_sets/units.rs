@@ -190,7 +190,8 @@ impl Units {
         }
     }
 
-    /// One number for each unit from a table by name; `default` for those that it leaves out.
+    /// One number for each unit from a table by name; `default` for those that it leaves out. `idle`
+    /// are further units, whose numbers do not matter.
     ///
     /// # Errors
     /// A name that no unit has.
@@ -199,11 +200,13 @@ impl Units {
         param: &str,
         table: &BTreeMap<String, f64>,
         default: f64,
+        idle: &[String],
     ) -> Result<Vec<f64>, ServiceError> {
         let mut values = vec![default; self.len()];
         for (name, &value) in table {
             match self.names.binary_search(name) {
                 Ok(unit) => values[unit] = value,
+                Err(_) if idle.binary_search(name).is_ok() || self.left_out.contains(name) => {}
                 Err(_) => return Err(self.unknown(param, name)),
             }
         }
