@@ -13,9 +13,12 @@ use super::extract::Params;
 use super::lists::AtQuery;
 use super::problem::{Code, Problem};
 use super::reply::{Holds, cache_control, etag};
-use crate::dataset::formats::{Exporter, Format};
+#[cfg(feature = "parquet")]
+use crate::dataset::formats::ParquetExporter;
+use crate::dataset::formats::{Exporter, Format, Kind};
 use crate::graph::Snapshot;
 use crate::model::Network;
+use crate::service::ServiceError;
 
 /// Extensions that a graph can be had in.
 const EXTENSIONS: &[&str] = &["ndjson", "graphml", "json", "csv.zip", "neo4j.zip"];
@@ -58,31 +61,105 @@ pub async fn export_graph(
     let snapshot = service.snapshot(&graph, query.0.at).await?;
     let version = snapshot.info().version;
     let title = snapshot.info().settings.title.clone();
-    let exporter = Exporter::new(format, Exported(snapshot), title.as_deref());
-    let pool = service.pool.clone();
-    // One chunk at a time on the pool: a slow reader holds nothing but its chunk.
-    let chunks = stream::unfold(Some((exporter, pool)), |state| async move {
-        let (mut exporter, pool) = state?;
+    let mut exporter = Exporter::new(format, Exported(snapshot), title.as_deref());
+    let name = format!("{graph}-{version}.{extension}");
+    let holds = Holds::at(query.0.at, version);
+    Ok(streamed(&service, format.content_type(), &name, version, holds, move || {
+        Ok(exporter.next_chunk())
+    }))
+}
+
+/// Streams a file: one chunk at a time on the pool, so that a slow reader holds nothing but its
+/// chunk.
+fn streamed(
+    service: &App,
+    content_type: &'static str,
+    name: &str,
+    version: u64,
+    holds: Holds,
+    next: impl FnMut() -> Result<Option<Vec<u8>>, ServiceError> + Send + 'static,
+) -> HttpResponse {
+    let chunks = stream::unfold(Some((next, service.pool.clone())), |state| async move {
+        let (mut next, pool) = state?;
         let made = pool
             .run(move || {
-                let chunk = exporter.next_chunk();
-                Ok((chunk, exporter))
+                let chunk = next()?;
+                Ok((chunk, next))
             })
             .await;
         match made {
-            Ok((chunk, exporter)) => Some((Ok(Bytes::from(chunk?)), Some((exporter, pool)))),
+            Ok((chunk, next)) => Some((Ok(Bytes::from(chunk?)), Some((next, pool)))),
             // The transfer breaks off: half a file must not look whole.
             Err(error) => Some((Err(error), None)),
         }
     });
-    let holds = Holds::at(query.0.at, version);
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, format.content_type()))
-        .insert_header((
-            CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{graph}-{version}.{extension}\""),
-        ))
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, content_type))
+        .insert_header((CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")))
         .insert_header((ETAG, etag(version)))
         .insert_header((CACHE_CONTROL, cache_control(holds)))
-        .streaming(chunks))
+        .streaming(chunks)
+}
+
+/// Exports one table of a graph as Parquet, for data tools.
+///
+/// Tables: `nodes`, `flows`, `requirements`. Columns are those of the CSV tables, with products
+/// spelled out. Needs a server built with the feature `parquet`.
+#[utoipa::path(tag = "Data",
+    params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"),
+           ("table" = String, Path, description = "`nodes`, `flows` or `requirements`", example = "flows"),
+           AtQuery),
+    responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/vnd.apache.parquet"),
+              (status = 406, description = "The server was built without Parquet", body = Problem)))]
+#[get("/v1/graphs/{g}/export/{table}.parquet")]
+pub async fn export_table(
+    service: App,
+    path: web::Path<(String, String)>,
+    query: Params<AtQuery>,
+) -> Result<HttpResponse, Problem> {
+    let (graph, table) = path.into_inner();
+    let kind = Kind::ALL.into_iter().find(|kind| table == format!("{}s", kind.as_str()));
+    let kind = kind.ok_or_else(|| {
+        Problem::new(Code::NotFound, format!("there is no table \"{table}\""))
+            .hint("use nodes, flows or requirements")
+    })?;
+    let snapshot = service.snapshot(&graph, query.0.at).await?;
+    parquet(&service, &graph, kind, snapshot, query.0.at)
+}
+
+#[cfg(feature = "parquet")]
+fn parquet(
+    service: &App,
+    graph: &str,
+    kind: Kind,
+    snapshot: Arc<Snapshot>,
+    at: Option<u64>,
+) -> Result<HttpResponse, Problem> {
+    let internal = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "parquet");
+        ServiceError::Internal
+    };
+    let version = snapshot.info().version;
+    let mut exporter =
+        ParquetExporter::new(kind, Exported(snapshot)).map_err(|error| internal(&error))?;
+    let name = format!("{graph}-{version}-{}s.parquet", kind.as_str());
+    let content_type = "application/vnd.apache.parquet";
+    Ok(streamed(service, content_type, &name, version, Holds::at(at, version), move || {
+        exporter.next_chunk().map_err(|error| internal(&error))
+    }))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet(
+    _: &App,
+    graph: &str,
+    kind: Kind,
+    _: Arc<Snapshot>,
+    _: Option<u64>,
+) -> Result<HttpResponse, Problem> {
+    Err(Problem::new(Code::NotAcceptable, "this server was built without Parquet").hint(format!(
+        "build it with --features parquet, or take /v1/graphs/{graph}/export.csv.zip, which has \
+         the same table of {}s",
+        kind.as_str()
+    )))
 }

@@ -1,7 +1,7 @@
 //! Imports: the body streams into the importer, never held whole.
 
 use actix_web::dev::Decompress;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, get, post, web};
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -9,12 +9,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::extract::{Params, declared_length, limits, next_chunk, too_large, write_context};
+use super::graphs::Nothing;
+use super::guard::who;
+use super::jobs::accepted;
 use super::once::{claim, remember, replay};
 use super::problem::{Code, Problem};
 use super::reply::written;
+use super::run::wants_job;
 use crate::dataset::formats::Format;
 use crate::service::idempotency::{Claim, hex};
 use crate::service::imports::{Import, ImportMode, ImportRequest, Imported};
+use crate::service::jobs::Estimate;
 
 /// Bytes that are handed to the importer at a time.
 const FEED: usize = 1 << 20;
@@ -76,6 +81,7 @@ pub struct ImportQuery {
         (String = "text/csv"), (Vec<u8> = "application/zip"),
         (String = "application/graphml+xml"), (String = "application/xml"), (Object = "application/json"))),
     responses((status = 200, description = "Counts, and every bad row", body = Imported),
+              (status = 202, description = "With `Prefer: respond-async`: a job; its result is the report"),
               (status = 422, description = "Bad rows; nothing was written. `report` lists them.", body = Problem)))]
 #[post("/v1/graphs/{g}/imports")]
 pub async fn import_graph(
@@ -132,12 +138,34 @@ pub async fn import_graph(
         None => None,
     };
     let import = import.ok_or(crate::service::ServiceError::Internal)?;
+    if wants_job(&request, Estimate::default())? {
+        let job = service.clone().into_inner().import_job(&who(&request).name, import)?;
+        let response = accepted(job.view())?;
+        return match turn {
+            Some(turn) => remember(&service, turn, body_hash, response).await,
+            None => Ok(response),
+        };
+    }
     let done: Imported = service.finish_import(import).await?;
     let response = written(&done, done.version, None)?;
     match turn {
         Some(turn) => remember(&service, turn, body_hash, response).await,
         None => Ok(response),
     }
+}
+
+/// Gets the report of an import that ran as a job.
+#[utoipa::path(tag = "Data",
+    params(("id" = String, Path, description = "Id of the import, from its job")),
+    responses((status = 200, description = "Counts, and every bad row", body = Imported)))]
+#[get("/v1/imports/{id}")]
+pub async fn get_import(
+    service: App,
+    path: web::Path<String>,
+    _query: Params<Nothing>,
+) -> Result<HttpResponse, Problem> {
+    let report = service.import_report(&path)?;
+    Ok(HttpResponse::Ok().insert_header(("content-type", "application/json")).body(report))
 }
 
 /// Feeds a chunk on the pool; the upload waits meanwhile, so memory stays bounded.

@@ -87,7 +87,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(changes::post_changes)
         .service(merges::post_merge)
         .service(imports::import_graph)
+        .service(imports::get_import)
         .service(exports::export_graph)
+        .service(exports::export_table)
         // Rows
         .service(nodes::list_nodes)
         .service(nodes::get_node)

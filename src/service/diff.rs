@@ -237,9 +237,12 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<FieldChang
     // A bare number is a figure of which only the value is stated.
     let figure =
         |value: &Value| Value::Object(Map::from_iter([("value".to_owned(), value.clone())]));
+    let none = Value::Object(Map::new());
     let (before, after) = match (before, after) {
         (Value::Number(_), Value::Object(_)) => (&figure(before), after),
         (Value::Object(_), Value::Number(_)) => (before, &figure(after)),
+        (Value::Null, Value::Object(_)) => (&none, after),
+        (Value::Object(_), Value::Null) => (before, &none),
         other => other,
     };
     if let (Value::Object(old), Value::Object(new)) = (before, after) {

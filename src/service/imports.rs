@@ -8,10 +8,12 @@ use utoipa::ToSchema;
 use super::Service;
 use super::error::ServiceError;
 use super::graphs::WriteContext;
+use super::jobs::{Estimate, Job};
 use super::reference::{BUNDLED_GRAPH, Reference};
 use super::writer::Write;
 use crate::dataset::formats::{Format, ImportError, ImportOptions, ImportReport, Importer};
 use crate::graph::Snapshot;
+use crate::store::DocumentKind;
 
 /// What an import does with what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,6 +125,62 @@ impl Service {
             }
             write => self.not_written(&request, write.is_some(), report),
         }
+    }
+
+    /// Ends an import as a job, which gives the address of the report. The file has been read by
+    /// then; what is left is to build the network, write and publish it.
+    ///
+    /// # Errors
+    /// Too many jobs; the report of a refused file is kept too.
+    pub fn import_job(
+        self: &Arc<Self>,
+        owner: &Arc<str>,
+        import: Import,
+    ) -> Result<Arc<Job>, ServiceError> {
+        let id = format!("import_{}", uuid::Uuid::now_v7().simple());
+        let service = self.clone();
+        self.jobs.start(owner, "import", Estimate::default(), move |progress| {
+            progress.start(3);
+            progress.check()?;
+            progress.advance(1)?;
+            let done = service.finish_import_blocking(import);
+            let location = format!("/v1/imports/{id}");
+            let (report, outcome) = match done {
+                Ok(imported) => (imported, Ok(location)),
+                Err(ImportFailure::BadRows(imported)) => {
+                    let refused = ServiceError::Impossible {
+                        param: None,
+                        problem: format!(
+                            "{} bad rows; nothing was imported",
+                            imported.report.problem_count
+                        ),
+                        hint: Some(format!("{location} lists them; on_error=skip leaves them out")),
+                    };
+                    (*imported, Err(refused))
+                }
+                Err(ImportFailure::Service(error)) => return Err(error),
+                Err(ImportFailure::File(error)) => {
+                    let problem = error.to_string();
+                    return Err(ServiceError::Impossible { param: None, problem, hint: None });
+                }
+            };
+            let bytes = serde_json::to_vec(&report).map_err(|_| ServiceError::Internal)?;
+            service.store.put_document(DocumentKind::JobResult, &id, &bytes)?;
+            progress.advance(2)?;
+            outcome
+        })
+    }
+
+    /// The report of an import that ran as a job, as JSON.
+    ///
+    /// # Errors
+    /// An import that never ran as a job.
+    pub fn import_report(&self, id: &str) -> Result<Vec<u8>, ServiceError> {
+        self.store.get_document(DocumentKind::JobResult, id)?.ok_or_else(|| ServiceError::Absent {
+            what: "import",
+            name: id.to_owned(),
+            hint: Some("the job of an import gives the address of its report".into()),
+        })
     }
 
     fn not_written(

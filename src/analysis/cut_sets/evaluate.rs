@@ -77,6 +77,9 @@ pub(super) struct Plan {
     readers: Vec<u32>,
 }
 
+/// Steps that wait for a vertex: (vertex, step).
+type Waiting = Vec<(usize, u32)>;
+
 impl Plan {
     /// Vertices below `nodes.len()` are nodes, the others markets; `components` in the order of
     /// evaluation.
@@ -98,13 +101,13 @@ impl Plan {
         let mut market_step = vec![0u32; markets.len()];
         // (step read, step that reads)
         let mut reads: Vec<(u32, u32)> = Vec::new();
-        let mut waiting: Vec<(usize, u32)> = Vec::new();
+        let mut waiting = Waiting::new();
         for (component, &is_loop) in components.iter().zip(looped) {
             for &vertex in component {
                 let step = plan.steps.len() as u32;
                 let at = if (vertex as usize) < n { plan.rows.len() } else { plan.claims.len() };
                 plan.first.push((at as u32, plan.arrivals.len() as u32));
-                let mut arrive = |offers: &[Offer], plan: &mut Self| {
+                let mut arrive = |offers: &[Offer], plan: &mut Self, waiting: &mut Waiting| {
                     for offer in offers {
                         let (from, flow, share) = (offer.from, offer.flow, offer.share);
                         plan.arrivals.push(Arrival { from, flow, share });
@@ -123,7 +126,7 @@ impl Plan {
                                 let slot = plan.slots[market as usize] + claim;
                                 (plan.arrivals.len() as u32, slot)
                             }
-                            None => (arrive(&group.offers, &mut plan), OWN),
+                            None => (arrive(&group.offers, &mut plan, &mut waiting), OWN),
                         };
                         let (stock, response) = (group.stock, group.response);
                         plan.rows.push(Row { stock, response, end, slot });
@@ -133,7 +136,7 @@ impl Plan {
                     let market = vertex as usize - n;
                     market_step[market] = step;
                     for claim in &markets[market].claims {
-                        let end = arrive(&claim.offers, &mut plan);
+                        let end = arrive(&claim.offers, &mut plan, &mut waiting);
                         plan.claims.push(Claim {
                             quantity: claim.quantity,
                             critical: claim.critical,
@@ -215,8 +218,8 @@ impl Plan {
                     let change = self.take(step, &mut state);
                     if change > 0.0 {
                         moved = moved.max(change);
-                        let readers = self.reader_start[step] as usize
-                            ..self.reader_start[step + 1] as usize;
+                        let readers =
+                            self.reader_start[step] as usize..self.reader_start[step + 1] as usize;
                         for &reader in &self.readers[readers] {
                             due[reader as usize] = true;
                         }

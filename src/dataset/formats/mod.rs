@@ -18,6 +18,8 @@ mod import;
 mod intake;
 mod ndjson;
 mod node_link;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod report;
 mod rows;
 mod tables;
@@ -26,6 +28,8 @@ pub use export::Exporter;
 pub use fields::Kind;
 pub use format::Format;
 pub use import::Importer;
+#[cfg(feature = "parquet")]
+pub use parquet::ParquetExporter;
 pub use report::{ImportError, ImportOptions, ImportReport, Limits, RowProblem};
 
 #[cfg(test)]
