@@ -1,8 +1,8 @@
 // The answer: headline, losses with their ranges, what it rests on, and where to go on.
 
-import { clip, h, name, note } from "./dom.js";
+import { clip, h, name, note, problem } from "./dom.js";
 import { figure, lossClass, percent, words } from "./format.js";
-import { openFile } from "./api.js";
+import { follow, openFile, picture } from "./api.js";
 import { address, set, state } from "./state.js";
 
 const isRegion = (target) => target.includes("/");
@@ -78,11 +78,59 @@ function links(answer) {
   return h("ul", { class: "links" }, items.map(([href, text]) => h("li", {}, h("a", { href, target: "_blank", onclick: openFile }, text))));
 }
 
+/** What can be computed further: ranges, and the figures that drive them. */
+const further = { id: "", running: null, job: null, error: null, drivers: null };
+
+async function compute(part, answer, { ranged, redraw }) {
+  const stop = new AbortController();
+  Object.assign(further, { running: stop, job: null, error: null });
+  redraw();
+  try {
+    const found = await follow(`/v1/impacts/${encodeURIComponent(answer.id)}/${part}`, { signal: stop.signal, onProgress: (job) => ((further.job = job), redraw()) });
+    further.running = null;
+    if (part === "range") ranged(found);
+    else further.drivers = found;
+  } catch (error) {
+    Object.assign(further, { running: null, error });
+  }
+  redraw();
+}
+
+function driverRows(found, theme, answer) {
+  const rows = (found.check_first ?? []).slice(0, 8);
+  const target = found.targets?.find((t) => !isRegion(t.target))?.target;
+  const image = h("img", { alt: "Tornado picture: the loss with one figure at either end of its range" });
+  if (target) picture(image, `/v1/impacts/${encodeURIComponent(answer.id)}/tornado.svg?target=${encodeURIComponent(target)}&theme=${theme}`);
+  return [
+    h("h3", {}, "Check these figures first"),
+    rows.length
+      ? h("ol", { class: "list" }, rows.map((r) => h("li", { class: "line" }, h("span", {}, r.figure.link ? h("a", { href: r.figure.link, target: "_blank", onclick: openFile }, name(r.figure.id, 60)) : name(r.figure.id, 60), h("br", {}), h("span", { class: "soft" }, name([r.figure.class, r.figure.source].filter(Boolean).join(" · "), 120))), h("span", {}, `${percent(r.variance_share)} of the spread of ${clip(words(r.target), 24)}`))))
+      : h("p", { class: "soft" }, "No single figure stands out."),
+    target ? h("figure", {}, image) : null,
+  ];
+}
+
+function uncertainty(answer, tools) {
+  if (further.id !== answer.id) Object.assign(further, { id: answer.id, running: null, job: null, error: null, drivers: null });
+  if (further.running) {
+    return [h("div", { class: "progress" }, h("progress", further.job?.progress > 0 ? { max: 1, value: further.job.progress, "aria-label": "Progress" } : { "aria-label": "Progress" }), h("button", { type: "button", class: "quiet", onclick: () => further.running?.abort() }, "Cancel"))];
+  }
+  const has = answer.results.some((r) => r.loss.low !== undefined && r.loss.low !== null);
+  return [
+    h("div", { class: "actions" },
+      has ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("range", answer, tools) }, "How sure? Compute ranges"),
+      further.drivers ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("sensitivity", answer, tools) }, "Which figures drive it?")),
+    has && answer.range ? h("p", { class: "soft" }, `Ranges: 5th to 95th percentile of ${answer.range.draws} draws of ${answer.range.figures} figures. `, h("a", { href: "/methods/uncertainty" }, "Method")) : null,
+    further.error ? problem(further.error) : null,
+    further.drivers ? driverRows(further.drivers, tools.theme, answer) : null,
+  ].flat();
+}
+
 export function headline(answer) {
   return h("p", { class: "headline" }, clip(answer.headline, 900));
 }
 
-export function render(answer, { pick, keep, edit }) {
+export function render(answer, { pick, keep, edit, ranged, redraw, theme }) {
   if (!answer) return [note("", "No answer yet.", "Put a question together under Ask.")];
   const main = answer.results.filter((r) => !isRegion(r.target));
   const regions = answer.results.filter((r) => isRegion(r.target));
@@ -99,6 +147,7 @@ export function render(answer, { pick, keep, edit }) {
       h("button", { type: "button", class: "quiet", onclick: edit }, "Change the question"),
       h("button", { type: "button", class: "quiet", onclick: (e) => copy(e.target, answer) }, "Copy link")),
     links(answer),
+    answer.results.length ? uncertainty(answer, { ranged, redraw, theme }) : null,
     quality(answer),
     h("p", { class: "soft" }, `${answer.graph} version ${answer.version} · ${answer.engine} · ${answer.id}`),
   ].flat();

@@ -253,6 +253,14 @@ async function loadAnswer(id) {
   why.load(answer, panel);
 }
 
+/** Takes the same answer with ranges in its place. */
+function ranged(found) {
+  answer = found;
+  set({ impact: found.id }, { quiet: true });
+  why.load(answer, panel);
+  panel();
+}
+
 const keep = () => {
   kept = answer;
   set({ compare: answer.id, tab: "compare" });
@@ -280,12 +288,12 @@ function content() {
   if (failure) return [problem(failure, () => location.assign("/explore"))];
   switch (state.tab) {
     case "answer":
-      return answerView.render(answer, { pick: answerView.choose, keep, edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
+      return answerView.render(answer, { pick: answerView.choose, keep, ranged, redraw: panel, theme: theme(), edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
     case "why":
       return why.render(answer, { light, theme: theme() });
     case "weak": {
       const targets = (ask.draft.targets.length ? ask.draft.targets : answer?.scenario.targets ?? []).filter((t, i, list) => !t.name.includes("/") || list.every((x) => x.name.includes("/")));
-      return weak.render({ targets: targets.length ? targets : presets[0]?.targets?.filter((t) => !t.name.includes("/")) ?? [], light: lightNames, redraw: panel, tryOut: (shocks, title) => {
+      return weak.render({ targets: targets.length ? targets : presets[0]?.targets?.filter((t) => !t.name.includes("/")) ?? [], light: lightNames, lightChains: light, redraw: panel, tryOut: (shocks, title) => {
         const targetsNow = structuredClone(targets);
         ask.useScenario({ title, shocks, targets: targetsNow, model: answer?.scenario.model ?? {} });
         ask.run();
@@ -293,7 +301,7 @@ function content() {
       } });
     }
     case "compare":
-      return compare.render(kept, answer, { keep, swap: () => {
+      return compare.render(kept, answer, { keep, redraw: panel, swap: () => {
         [kept, answer] = [answer, kept];
         set({ impact: answer.id, compare: kept.id }, { quiet: true });
         network({ keepView: true });
