@@ -154,6 +154,7 @@ fn the_brief_says_what_a_minister_needs() {
         "Sources",
         "last shipper",
         "rests on estimates",
+        "over 20 draws",
         "Permalink",
         "Share of what",
         "The clock",
