@@ -79,7 +79,7 @@ function links(answer) {
 }
 
 /** What can be computed further: ranges, and the figures that drive them. */
-const further = { id: "", running: null, job: null, error: null, drivers: null };
+const further = { id: "", running: null, job: null, error: null, drivers: null, help: null };
 
 async function compute(part, answer, { ranged, redraw }) {
   const stop = new AbortController();
@@ -89,6 +89,7 @@ async function compute(part, answer, { ranged, redraw }) {
     const found = await follow(`/v1/impacts/${encodeURIComponent(answer.id)}/${part}`, { signal: stop.signal, onProgress: (job) => ((further.job = job), redraw()) });
     further.running = null;
     if (part === "range") ranged(found);
+    else if (part === "mitigations") further.help = found;
     else further.drivers = found;
   } catch (error) {
     Object.assign(further, { running: null, error });
@@ -110,8 +111,23 @@ function driverRows(found, theme, answer) {
   ];
 }
 
+/** Measures by the loss that they avoid. */
+function helpRows(found) {
+  const rows = (found.mitigations ?? []).slice(0, 12);
+  const best = (avoided) => Object.entries(avoided ?? {}).filter(([t]) => !isRegion(t)).sort((a, b) => b[1] - a[1])[0] ?? Object.entries(avoided ?? {})[0];
+  const row = (m) => {
+    const [target, avoided] = best(m.loss_avoided) ?? ["", 0];
+    return h("li", { class: "line" }, h("span", {}, name(m.what ?? m.name, 160), h("br", {}), h("span", { class: "soft" }, name([words(m.kind), m.source].filter(Boolean).join(" · "), 140))), h("span", {}, `−${Math.round(avoided * 1000) / 10} pts of ${clip(words(target), 22)}`));
+  };
+  return [
+    h("h3", {}, "What would help"),
+    rows.length ? h("ol", { class: "list" }, rows.map(row)) : h("p", { class: "soft" }, "No measure of the registers avoids any of this loss."),
+    (found.notes ?? []).map((n) => h("p", { class: "soft" }, clip(n, 300))),
+  ].flat();
+}
+
 function uncertainty(answer, tools) {
-  if (further.id !== answer.id) Object.assign(further, { id: answer.id, running: null, job: null, error: null, drivers: null });
+  if (further.id !== answer.id) Object.assign(further, { id: answer.id, running: null, job: null, error: null, drivers: null, help: null });
   if (further.running) {
     return [h("div", { class: "progress" }, h("progress", further.job?.progress > 0 ? { max: 1, value: further.job.progress, "aria-label": "Progress" } : { "aria-label": "Progress" }), h("button", { type: "button", class: "quiet", onclick: () => further.running?.abort() }, "Cancel"))];
   }
@@ -119,9 +135,11 @@ function uncertainty(answer, tools) {
   return [
     h("div", { class: "actions" },
       has ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("range", answer, tools) }, "How sure? Compute ranges"),
-      further.drivers ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("sensitivity", answer, tools) }, "Which figures drive it?")),
+      further.drivers ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("sensitivity", answer, tools) }, "Which figures drive it?"),
+      further.help ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("mitigations", answer, tools) }, "What would help?")),
     has && answer.range ? h("p", { class: "soft" }, `Ranges: 5th to 95th percentile of ${answer.range.draws} draws of ${answer.range.figures} figures. `, h("a", { href: "/methods/uncertainty" }, "Method")) : null,
     further.error ? problem(further.error) : null,
+    further.help ? helpRows(further.help) : null,
     further.drivers ? driverRows(further.drivers, tools.theme, answer) : null,
   ].flat();
 }
