@@ -14,10 +14,7 @@ use super::router::routes;
 #[openapi(
     info(
         title = "Chokepoint",
-        description = "Who supplies what to whom; what breaks downstream when part of it stops, \
-            why, how soon, how sure that is, and what would prevent it.\n\n\
-            Fractions are 0-1, quantities per year, times ISO 8601. Errors are \
-            `application/problem+json`; `GET /v1/problems` lists their codes.",
+        description = include_str!("page/api.md"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(

@@ -212,7 +212,7 @@ pub async fn get_world(
 /// Seconds that a brief may take for its ranges.
 const PATIENCE: f64 = 10.0;
 
-/// What a brief needs: chains, and ranges unless they would take too long to wait for.
+/// What a brief needs: chains, the clock, and ranges unless they would take too long to wait for.
 async fn brief_parts(service: &App, id: &str) -> Result<Vec<Include>, Problem> {
     let (shared, id) = (service.clone(), id.to_owned());
     let estimated = move || {
@@ -220,7 +220,7 @@ async fn brief_parts(service: &App, id: &str) -> Result<Vec<Include>, Problem> {
         Ok(estimate_question(&shared.question_with(question, &[Include::Range])?).seconds)
     };
     let seconds = service.blocking(estimated).await?;
-    let mut parts = vec![Include::Explanation];
+    let mut parts = vec![Include::Explanation, Include::Timeline];
     if seconds <= PATIENCE {
         parts.push(Include::Range);
     }
@@ -246,7 +246,7 @@ async fn all_tables(
     service: &App,
     id: &str,
 ) -> Result<(Vec<tables::Table>, String, Answer), Problem> {
-    let parts = [Include::Nodes, Include::Explanation];
+    let parts = [Include::Nodes, Include::Explanation, Include::Timeline];
     let (report, answer) = read(service, id, &parts).await?;
     let (_, rows) = countries(service, &report).await?;
     Ok((tables::tables(&report, &rows), report.title().to_owned(), answer))

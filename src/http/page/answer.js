@@ -37,13 +37,15 @@ export function binding(result) {
   return b.input === b.supplier_product ? `${words(b.input)} binds` : `${words(b.input)} binds, for want of ${words(b.supplier_product)}`;
 }
 
-function row(result, chosen, pick) {
-  const day = result.first_shortage_day;
+function row(answer, result, chosen, pick) {
+  const path = answer.timeline?.targets?.find((t) => t.target === result.target)?.summary;
+  const day = result.first_shortage_day ?? path?.first_shortage_day;
+  const when = day === null || day === undefined ? null : `short from ${path?.first_shortage_date ?? `day ${Math.round(day)}`}${path?.days_to?.loss_50 ? `, half is lost by day ${Math.round(path.days_to.loss_50)}` : ""}`;
   return h("li", {}, h("button", { type: "button", class: `target ${isRegion(result.target) ? "region" : ""}`, "aria-pressed": String(result.target === chosen), onclick: () => pick(result.target) },
     h("span", { class: "line" }, name(words(result.target), 48), h("b", {}, percent(result.loss.value))),
     bar(result),
     h("span", { class: "line soft" }, h("span", {}, clip(result.zero_explanation ?? binding(result), 120)), h("span", {}, range(result))),
-    day !== null && day !== undefined ? h("span", { class: "line soft" }, `short from day ${Math.round(day)}`) : null));
+    when ? h("span", { class: "line soft" }, when) : null));
 }
 
 function quality(answer) {
@@ -81,7 +83,7 @@ function links(answer) {
 /** What can be computed further: ranges, and the figures that drive them. */
 const further = { id: "", running: null, job: null, error: null, drivers: null, help: null };
 
-async function compute(part, answer, { ranged, redraw }) {
+async function compute(part, answer, { ranged, timed, redraw }) {
   const stop = new AbortController();
   Object.assign(further, { running: stop, job: null, error: null });
   redraw();
@@ -89,6 +91,7 @@ async function compute(part, answer, { ranged, redraw }) {
     const found = await follow(`/v1/impacts/${encodeURIComponent(answer.id)}/${part}`, { signal: stop.signal, onProgress: (job) => ((further.job = job), redraw()) });
     further.running = null;
     if (part === "range") ranged(found);
+    else if (part === "timeline") timed(found.timeline);
     else if (part === "mitigations") further.help = found;
     else further.drivers = found;
   } catch (error) {
@@ -135,6 +138,7 @@ function uncertainty(answer, tools) {
   return [
     h("div", { class: "actions" },
       has ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("range", answer, tools) }, "How sure? Compute ranges"),
+      answer.timeline ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("timeline", answer, tools) }, "How soon? Show the clock"),
       further.drivers ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("sensitivity", answer, tools) }, "Which figures drive it?"),
       further.help ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("mitigations", answer, tools) }, "What would help?")),
     has && answer.range ? h("p", { class: "soft" }, `Ranges: 5th to 95th percentile of ${answer.range.draws} draws of ${answer.range.figures} figures. `, h("a", { href: "/methods/uncertainty" }, "Method")) : null,
@@ -148,15 +152,15 @@ export function headline(answer) {
   return h("p", { class: "headline" }, clip(answer.headline, 900));
 }
 
-export function render(answer, { pick, keep, edit, ranged, redraw, theme }) {
+export function render(answer, { pick, keep, edit, ranged, timed, redraw, theme }) {
   if (!answer) return [note("", "No answer yet.", "Put a question together under Ask.")];
   const main = answer.results.filter((r) => !isRegion(r.target));
   const regions = answer.results.filter((r) => isRegion(r.target));
   const of = (r) => `${words(r.target)}: ${figure({ value: r.baseline.value, unit: r.baseline.unit })} a year`;
   return [
     headline(answer),
-    h("ul", { class: "targets" }, (main.length ? main : regions).map((r) => row(r, state.target, pick))),
-    main.length && regions.length ? h("details", { class: "fold" }, h("summary", {}, `By region (${regions.length})`), h("ul", { class: "targets" }, regions.map((r) => row(r, state.target, pick)))) : null,
+    h("ul", { class: "targets" }, (main.length ? main : regions).map((r) => row(answer, r, state.target, pick))),
+    main.length && regions.length ? h("details", { class: "fold" }, h("summary", {}, `By region (${regions.length})`), h("ul", { class: "targets" }, regions.map((r) => row(answer, r, state.target, pick)))) : null,
     answer.results.length
       ? h("details", { class: "fold" }, h("summary", {}, "What these are shares of"), h("ul", { class: "list" }, (main.length ? main : regions).map((r) => h("li", { class: "soft" }, clip(of(r), 200)))))
       : note("", "No target was asked for.", `Mean loss over all suppliers: ${percent(answer.index.value)}.`),
@@ -165,7 +169,7 @@ export function render(answer, { pick, keep, edit, ranged, redraw, theme }) {
       h("button", { type: "button", class: "quiet", onclick: edit }, "Change the question"),
       h("button", { type: "button", class: "quiet", onclick: (e) => copy(e.target, answer) }, "Copy link")),
     links(answer),
-    answer.results.length ? uncertainty(answer, { ranged, redraw, theme }) : null,
+    answer.results.length ? uncertainty(answer, { ranged, timed, redraw, theme }) : null,
     quality(answer),
     h("p", { class: "soft" }, `${answer.graph} version ${answer.version} · ${answer.engine} · ${answer.id}`),
   ].flat();

@@ -10,7 +10,7 @@ import * as search from "./search.js";
 import * as table from "./table.js";
 import * as weak from "./weak.js";
 import * as why from "./why.js";
-import { all, get, useKey } from "./api.js";
+import { all, follow, get, useKey } from "./api.js";
 import { $, clip, h, name, note, problem, say } from "./dom.js";
 import { words } from "./format.js";
 import { many, on, set, state } from "./state.js";
@@ -233,7 +233,7 @@ function answered(found) {
   lit = null;
   say(found.headline);
   const main = found.results.find((r) => !r.target.includes("/")) ?? found.results[0];
-  set({ impact: found.id, graph: found.graph, target: main?.target ?? "", tab: kept ? "compare" : "answer", day: "" }, { push: true, quiet: true });
+  set({ impact: found.id, graph: found.graph, target: main?.target ?? "", tab: kept ? "compare" : "answer", clock: "", day: "" }, { push: true, quiet: true });
   clock.draw(answer);
   why.load(answer, panel);
   network({ keepView: true });
@@ -251,11 +251,28 @@ async function loadAnswer(id) {
   answer = await get(`/v1/impacts/${encodeURIComponent(id)}`);
   clock.draw(answer);
   why.load(answer, panel);
+  loadClock().catch((error) => say(error.message));
+}
+
+/** Shows the path of the answer in time. */
+function timed(timeline) {
+  answer = { ...answer, timeline };
+  set({ clock: "1" }, { quiet: true });
+  clock.draw(answer);
+  panel();
+}
+
+/** The clock belongs to what an address shows. */
+async function loadClock() {
+  if (!state.clock || !answer || answer.timeline) return;
+  const { id } = answer;
+  const found = await follow(`/v1/impacts/${encodeURIComponent(id)}/timeline`);
+  if (answer?.id === id) timed(found.timeline);
 }
 
 /** Takes the same answer with ranges in its place. */
 function ranged(found) {
-  answer = found;
+  answer = { ...found, timeline: found.timeline ?? answer.timeline };
   set({ impact: found.id }, { quiet: true });
   why.load(answer, panel);
   panel();
@@ -288,7 +305,7 @@ function content() {
   if (failure) return [problem(failure, () => location.assign("/explore"))];
   switch (state.tab) {
     case "answer":
-      return answerView.render(answer, { pick: answerView.choose, keep, ranged, redraw: panel, theme: theme(), edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
+      return answerView.render(answer, { pick: answerView.choose, keep, ranged, timed, redraw: panel, theme: theme(), edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
     case "why":
       return why.render(answer, { light, theme: theme() });
     case "weak": {
