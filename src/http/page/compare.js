@@ -61,7 +61,7 @@ export function render(first, second, { keep, swap, redraw }) {
     ];
   }
   const same = first.id === second.id;
-  const names = [...new Set([...first.results, ...second.results].map((r) => r.target))];
+  const names = [...new Set([...first.results, ...second.results].map((r) => r.target))].sort((a, b) => a.includes("/") - b.includes("/"));
   const of = (answer, target) => answer.results.find((r) => r.target === target);
   const rows = names.map((target) => {
     const [a, b] = [of(first, target), of(second, target)];

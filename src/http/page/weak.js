@@ -98,8 +98,7 @@ function unitRow(units, figures, says, { light, lightChains, tryOut, chains, sce
   const title = names.map((n) => clip(words(n).replaceAll(" x ", " · "), 60)).join(" + ");
   return h("li", { class: "card" },
     h("div", { class: "line" }, h("button", { type: "button", class: "link", onclick: () => (chains?.length ? lightChains(chains, title) : light(names, title)) }, name(title, 140)), h("b", {}, figures)),
-    says ? h("p", { class: "soft" }, clip(says, 300)) : null,
-    tryOut ? h("button", { type: "button", class: "quiet small", onclick: () => tryOut(scenario?.shocks ?? units.map((u) => ({ select: unitSelect(u), loss: 1 })), title) }, "Try it") : null);
+    h("div", { class: "row" }, h("span", { class: "soft" }, clip(says || (names.length > 1 ? "together" : ""), 300)), tryOut ? h("button", { type: "button", class: "quiet small", onclick: () => tryOut(scenario?.shocks ?? units.map((u) => ({ select: unitSelect(u), loss: 1 })), title) }, "Try it") : null));
 }
 
 function results(answer, tools) {
