@@ -67,8 +67,10 @@ fn hostile(server: &Server) {
     ];
     let mut lines = String::new();
     for (i, name) in names.iter().enumerate() {
-        let node = json!({"type": "node", "id": format!("n{i}"), "product": name,
-            "stage": name, "country": "CHN", "attributes": {"name": name}});
+        // Labels hold 512 bytes, attributes 4 096.
+        let label: String = name.chars().take(500).collect();
+        let node = json!({"type": "node", "id": format!("n{i}"), "product": label,
+            "stage": label, "country": "CHN", "attributes": {"name": &name[..name.len().min(3_000)]}});
         writeln!(lines, "{node}").unwrap();
         if i > 0 {
             let flow = json!({"type": "flow", "from": format!("n{}", i - 1), "to": format!("n{i}"), "quantity": 1});

@@ -14,10 +14,7 @@ use super::router::routes;
 #[openapi(
     info(
         title = "Chokepoint",
-        description = "Who supplies what to whom; what breaks downstream when part of it stops, \
-            why, how soon, how sure that is, and what would prevent it.\n\n\
-            Fractions are 0-1, quantities per year, times ISO 8601. Errors are \
-            `application/problem+json`; `GET /v1/problems` lists their codes.",
+        description = include_str!("page/api.md"),
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(
@@ -25,10 +22,8 @@ use super::router::routes;
             Start here: the examples answer real questions with no typing."),
         (name = "Explain", description = "Why an answer is what it is: paths, figures, time line, reports.\n\
             Every answer links to these."),
-        (name = "Structure", description = "Centrality, choke points, cuts, paths, components: what a graph is by its links.\n\
-            Answers say that they are structural; losses under the production rules stand beside choke points."),
-        (name = "Explore", description = "Nodes, flows, requirements, registers and search.\n\
-            What the graph holds, and from which sources."),
+        (name = "Explore", description = "What the graph holds and how it hangs together: rows, registers, search, structure.\n\
+            Structural answers (centrality, cuts, paths) say so; losses under the production rules stand beside choke points."),
         (name = "Scenarios", description = "Presets and stored scenarios.\n\
             A scenario names shocks, targets and the model; impact questions take its id."),
         (name = "Data", description = "Graphs, versions, batches of changes, imports and exports.\n\

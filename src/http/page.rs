@@ -90,14 +90,19 @@ const LLMS: &str = include_str!("page/llms.txt");
 
 /// Routes of the pages. They are no part of the API, so the OpenAPI document does not hold them.
 pub fn pages(config: &mut web::ServiceConfig) {
+    macro_rules! page {
+        ($path:literal, $handler:ident) => {
+            web::resource($path).route(web::get().to($handler)).route(web::head().to($handler))
+        };
+    }
     config
-        .route("/explore", web::get().to(explorer))
-        .route("/explore/", web::get().to(explorer))
-        .route("/explore/{file:.*}", web::get().to(asset))
-        .route("/methods", web::get().to(list_methods))
-        .route("/methods/{name}", web::get().to(method))
-        .route("/tutorial", web::get().to(tutorial))
-        .route("/llms.txt", web::get().to(llms));
+        .service(page!("/explore", explorer))
+        .service(page!("/explore/", explorer))
+        .service(page!("/explore/{file:.*}", asset))
+        .service(page!("/methods", list_methods))
+        .service(page!("/methods/{name}", method))
+        .service(page!("/tutorial", tutorial))
+        .service(page!("/llms.txt", llms));
 }
 
 /// Bytes with an ETag of their content; 304 if the browser has them.

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::extract::Params;
 use super::graphs::Nothing;
-use super::impacts::again;
+use super::impacts::{again, estimate_question};
 use super::overview::hits;
 use super::problem::{Code, Problem};
 use super::run::permanent;
@@ -209,6 +209,24 @@ pub async fn get_world(
     Ok(picture(answer, world::world(&report, &stages, &rows), query.0.theme))
 }
 
+/// Seconds that a brief may take for its ranges.
+const PATIENCE: f64 = 10.0;
+
+/// What a brief needs: chains, the clock, and ranges unless they would take too long to wait for.
+async fn brief_parts(service: &App, id: &str) -> Result<Vec<Include>, Problem> {
+    let (shared, id) = (service.clone(), id.to_owned());
+    let estimated = move || {
+        let question = shared.question_of(&id)?;
+        Ok(estimate_question(&shared.question_with(question, &[Include::Range])?).seconds)
+    };
+    let seconds = service.blocking(estimated).await?;
+    let mut parts = vec![Include::Explanation, Include::Timeline];
+    if seconds <= PATIENCE {
+        parts.push(Include::Range);
+    }
+    Ok(parts)
+}
+
 /// Gives the answer as one printable page: numbers, pictures, reasons, sources, caveats.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
@@ -219,7 +237,7 @@ pub async fn get_brief(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &[Include::Explanation]).await?;
+    let (report, answer) = read(&service, &path, &brief_parts(&service, &path).await?).await?;
     let html = report::brief::brief(&report, &path);
     Ok(document(answer, "text/html; charset=utf-8", html.into_bytes()))
 }
@@ -228,7 +246,7 @@ async fn all_tables(
     service: &App,
     id: &str,
 ) -> Result<(Vec<tables::Table>, String, Answer), Problem> {
-    let parts = [Include::Nodes, Include::Explanation];
+    let parts = [Include::Nodes, Include::Explanation, Include::Timeline];
     let (report, answer) = read(service, id, &parts).await?;
     let (_, rows) = countries(service, &report).await?;
     Ok((tables::tables(&report, &rows), report.title().to_owned(), answer))

@@ -36,12 +36,25 @@ pub struct Answer {
     /// The scenario as it was evaluated.
     #[serde(default)]
     pub scenario: ScenarioBody,
+    /// What the ranges were made of, if there are any.
+    #[serde(default)]
+    pub range: Option<RangeBasis>,
     /// Paths in time, if asked for; see [`super::timeline`].
     #[serde(default)]
     pub timeline: Value,
     /// Figures that drive the range, if asked for; see [`super::tornado`].
     #[serde(default)]
     pub sensitivity: Value,
+}
+
+/// What ranges were made of.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct RangeBasis {
+    /// Draws.
+    pub draws: u32,
+    /// Figures that were drawn.
+    #[serde(default)]
+    pub figures: usize,
 }
 
 /// What the shocks themselves take.

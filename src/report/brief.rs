@@ -280,7 +280,15 @@ fn caveats(out: &mut String, answer: &Answer) {
         percent(q.estimate),
         percent(q.recalled)
     );
-    if answer.results.iter().all(|r| r.loss.range().is_none()) {
+    if let Some(range) = answer.range {
+        let _ = writeln!(
+            out,
+            "<li>Ranges are the 5th to 95th percentile over {} draws of {} figures, each from its own range: \
+             they say how well the figures are known, not how well the model fits. \
+             <a href=\"/methods/uncertainty\">Method</a>.</li>",
+            range.draws, range.figures
+        );
+    } else if answer.results.iter().all(|r| r.loss.range().is_none()) {
         out.push_str(
             "<li>No range was computed for this answer: the numbers are central values.</li>\n",
         );

@@ -87,8 +87,10 @@ pub fn markdown(text: &str) -> String {
     }
     let mut out = String::new();
     html::push_html(&mut out, events.into_iter());
-    // Wide tables scroll by themselves, not with the page.
-    out.replace("<table>", "<div class=\"scroll\"><table>").replace("</table>", "</table></div>")
+    // Wide tables and code scroll by themselves, and by keyboard.
+    out.replace("<table>", "<div class=\"scroll\" tabindex=\"0\"><table>")
+        .replace("</table>", "</table></div>")
+        .replace("<pre>", "<pre tabindex=\"0\">")
 }
 
 fn slug(words: &str) -> String {

@@ -148,7 +148,9 @@ impl Svg {
         let style = if alone { format!("<style>{STYLE}</style>\n") } else { String::new() };
         let size = if alone { format!(" width=\"{w}\" height=\"{h}\"") } else { String::new() };
         let class = theme.class();
-        let (title, description) = (escape(&self.title), escape(&self.description));
+        // Names may be 10 kB.
+        let title = escape(&super::text::clip(&self.title, 300));
+        let description = escape(&super::text::clip(&self.description, 1500));
         // The label repeats the title, because not every reader looks inside.
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {w} {h}\"{size} class=\"{class}\" \

@@ -1,7 +1,5 @@
 //! The tornado of an answer: which figures move a target's loss most, and how they are known.
 
-use serde_json::Value;
-
 use super::ReportError;
 use super::answer::Answer;
 use super::svg::{Anchor, Picture, Svg};
@@ -36,16 +34,27 @@ pub struct Drivers {
     pub drivers: Vec<Driver>,
 }
 
-/// The drivers of an answer, from `sensitivity: [{target, drivers: [{figure, class, at_low,
-/// at_high}]}]`. Empty if there are none.
+/// The drivers of an answer, from `sensitivity.targets[]: {target, tornado: [{figure, loss_at_low,
+/// loss_at_high}], drivers: [{figure: {id, class}}]}`. Empty if there are none.
 pub fn drivers(answer: &Answer) -> Vec<Drivers> {
-    let list = answer.sensitivity.as_array().or_else(|| answer.sensitivity["targets"].as_array());
+    let list = answer.sensitivity["targets"].as_array();
     list.into_iter()
         .flatten()
         .filter_map(|row| {
             let target = row["target"].as_str()?.to_owned();
-            let mut drivers: Vec<Driver> =
-                row["drivers"].as_array()?.iter().filter_map(driver).collect();
+            let figures = row["drivers"].as_array();
+            let class = |id: &str| {
+                let mut known = figures.into_iter().flatten().map(|d| &d["figure"]);
+                let figure = known.find(|figure| figure["id"] == id);
+                figure.and_then(|f| f["class"].as_str()).unwrap_or_default().to_owned()
+            };
+            let drivers = row["tornado"].as_array()?.iter().filter_map(|bar| {
+                let figure = bar["figure"].as_str()?.to_owned();
+                let (at_low, at_high) =
+                    (bar["loss_at_low"].as_f64()?, bar["loss_at_high"].as_f64()?);
+                Some(Driver { class: class(&figure), figure, at_low, at_high })
+            });
+            let mut drivers: Vec<Driver> = drivers.collect();
             let swing = |d: &Driver| (d.at_high - d.at_low).abs();
             drivers.sort_by(|a, b| {
                 swing(b).total_cmp(&swing(a)).then_with(|| a.figure.cmp(&b.figure))
@@ -53,16 +62,6 @@ pub fn drivers(answer: &Answer) -> Vec<Drivers> {
             Some(Drivers { target, drivers })
         })
         .collect()
-}
-
-fn driver(row: &Value) -> Option<Driver> {
-    let number = |names: &[&str]| names.iter().find_map(|name| row[*name].as_f64());
-    Some(Driver {
-        figure: ["figure", "name", "id"].iter().find_map(|n| row[*n].as_str())?.to_owned(),
-        class: row["class"].as_str().unwrap_or_default().to_owned(),
-        at_low: number(&["at_low", "loss_low", "low"])?,
-        at_high: number(&["at_high", "loss_high", "high"])?,
-    })
 }
 
 /// Draws the drivers of the main targets, or of the one named.

@@ -1,8 +1,8 @@
 // The answer: headline, losses with their ranges, what it rests on, and where to go on.
 
-import { clip, h, name, note } from "./dom.js";
+import { clip, h, name, note, problem } from "./dom.js";
 import { figure, lossClass, percent, words } from "./format.js";
-import { openFile } from "./api.js";
+import { follow, openFile, picture } from "./api.js";
 import { address, set, state } from "./state.js";
 
 const isRegion = (target) => target.includes("/");
@@ -37,13 +37,15 @@ export function binding(result) {
   return b.input === b.supplier_product ? `${words(b.input)} binds` : `${words(b.input)} binds, for want of ${words(b.supplier_product)}`;
 }
 
-function row(result, chosen, pick) {
-  const day = result.first_shortage_day;
+function row(answer, result, chosen, pick) {
+  const path = answer.timeline?.targets?.find((t) => t.target === result.target)?.summary;
+  const day = result.first_shortage_day ?? path?.first_shortage_day;
+  const when = day === null || day === undefined ? null : `short from ${path?.first_shortage_date ?? `day ${Math.round(day)}`}${path?.days_to?.loss_50 ? `, half is lost by day ${Math.round(path.days_to.loss_50)}` : ""}`;
   return h("li", {}, h("button", { type: "button", class: `target ${isRegion(result.target) ? "region" : ""}`, "aria-pressed": String(result.target === chosen), onclick: () => pick(result.target) },
     h("span", { class: "line" }, name(words(result.target), 48), h("b", {}, percent(result.loss.value))),
     bar(result),
     h("span", { class: "line soft" }, h("span", {}, clip(result.zero_explanation ?? binding(result), 120)), h("span", {}, range(result))),
-    day !== null && day !== undefined ? h("span", { class: "line soft" }, `short from day ${Math.round(day)}`) : null));
+    when ? h("span", { class: "line soft" }, when) : null));
 }
 
 function quality(answer) {
@@ -78,19 +80,87 @@ function links(answer) {
   return h("ul", { class: "links" }, items.map(([href, text]) => h("li", {}, h("a", { href, target: "_blank", onclick: openFile }, text))));
 }
 
+/** What can be computed further: ranges, and the figures that drive them. */
+const further = { id: "", running: null, job: null, error: null, drivers: null, help: null };
+
+async function compute(part, answer, { ranged, timed, redraw }) {
+  const stop = new AbortController();
+  Object.assign(further, { running: stop, job: null, error: null });
+  redraw();
+  try {
+    const found = await follow(`/v1/impacts/${encodeURIComponent(answer.id)}/${part}`, { signal: stop.signal, onProgress: (job) => ((further.job = job), redraw()) });
+    further.running = null;
+    if (part === "range") ranged(found);
+    else if (part === "timeline") timed(found.timeline);
+    else if (part === "mitigations") further.help = found;
+    else further.drivers = found;
+  } catch (error) {
+    Object.assign(further, { running: null, error });
+  }
+  redraw();
+}
+
+function driverRows(found, theme, answer) {
+  const rows = (found.check_first ?? []).slice(0, 8);
+  const target = found.targets?.find((t) => !isRegion(t.target))?.target;
+  const image = h("img", { alt: "Tornado picture: the loss with one figure at either end of its range" });
+  if (target) picture(image, `/v1/impacts/${encodeURIComponent(answer.id)}/tornado.svg?target=${encodeURIComponent(target)}&theme=${theme}`);
+  return [
+    h("h3", {}, "Check these figures first"),
+    rows.length
+      ? h("ol", { class: "list" }, rows.map((r) => h("li", { class: "line" }, h("span", {}, r.figure.link ? h("a", { href: r.figure.link, target: "_blank", onclick: openFile }, name(r.figure.id, 60)) : name(r.figure.id, 60), h("br", {}), h("span", { class: "soft" }, name([r.figure.class, r.figure.source].filter(Boolean).join(" · "), 120))), h("span", {}, `${percent(r.variance_share)} of the spread of ${clip(words(r.target), 24)}`))))
+      : h("p", { class: "soft" }, "No single figure stands out."),
+    target ? h("figure", {}, image) : null,
+  ];
+}
+
+/** Measures by the loss that they avoid. */
+function helpRows(found) {
+  const rows = (found.mitigations ?? []).slice(0, 12);
+  const best = (avoided) => Object.entries(avoided ?? {}).filter(([t]) => !isRegion(t)).sort((a, b) => b[1] - a[1])[0] ?? Object.entries(avoided ?? {})[0];
+  const row = (m) => {
+    const [target, avoided] = best(m.loss_avoided) ?? ["", 0];
+    return h("li", { class: "line" }, h("span", {}, name(m.what ?? m.name, 160), h("br", {}), h("span", { class: "soft" }, name([words(m.kind), m.source].filter(Boolean).join(" · "), 140))), h("span", {}, `−${Math.round(avoided * 1000) / 10} pts of ${clip(words(target), 22)}`));
+  };
+  return [
+    h("h3", {}, "What would help"),
+    rows.length ? h("ol", { class: "list" }, rows.map(row)) : h("p", { class: "soft" }, "No measure of the registers avoids any of this loss."),
+    (found.notes ?? []).map((n) => h("p", { class: "soft" }, clip(n, 300))),
+  ].flat();
+}
+
+function uncertainty(answer, tools) {
+  if (further.id !== answer.id) Object.assign(further, { id: answer.id, running: null, job: null, error: null, drivers: null, help: null });
+  if (further.running) {
+    return [h("div", { class: "progress" }, h("progress", further.job?.progress > 0 ? { max: 1, value: further.job.progress, "aria-label": "Progress" } : { "aria-label": "Progress" }), h("button", { type: "button", class: "quiet", onclick: () => further.running?.abort() }, "Cancel"))];
+  }
+  const has = answer.results.some((r) => r.loss.low !== undefined && r.loss.low !== null);
+  return [
+    h("div", { class: "actions" },
+      has ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("range", answer, tools) }, "How sure? Compute ranges"),
+      answer.timeline ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("timeline", answer, tools) }, "How soon? Show the clock"),
+      further.drivers ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("sensitivity", answer, tools) }, "Which figures drive it?"),
+      further.help ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("mitigations", answer, tools) }, "What would help?")),
+    has && answer.range ? h("p", { class: "soft" }, `Ranges: 5th to 95th percentile of ${answer.range.draws} draws of ${answer.range.figures} figures. `, h("a", { href: "/methods/uncertainty" }, "Method")) : null,
+    further.error ? problem(further.error) : null,
+    further.help ? helpRows(further.help) : null,
+    further.drivers ? driverRows(further.drivers, tools.theme, answer) : null,
+  ].flat();
+}
+
 export function headline(answer) {
   return h("p", { class: "headline" }, clip(answer.headline, 900));
 }
 
-export function render(answer, { pick, keep, edit }) {
+export function render(answer, { pick, keep, edit, ranged, timed, redraw, theme }) {
   if (!answer) return [note("", "No answer yet.", "Put a question together under Ask.")];
   const main = answer.results.filter((r) => !isRegion(r.target));
   const regions = answer.results.filter((r) => isRegion(r.target));
   const of = (r) => `${words(r.target)}: ${figure({ value: r.baseline.value, unit: r.baseline.unit })} a year`;
   return [
     headline(answer),
-    h("ul", { class: "targets" }, (main.length ? main : regions).map((r) => row(r, state.target, pick))),
-    main.length && regions.length ? h("details", { class: "fold" }, h("summary", {}, `By region (${regions.length})`), h("ul", { class: "targets" }, regions.map((r) => row(r, state.target, pick)))) : null,
+    h("ul", { class: "targets" }, (main.length ? main : regions).map((r) => row(answer, r, state.target, pick))),
+    main.length && regions.length ? h("details", { class: "fold" }, h("summary", {}, `By region (${regions.length})`), h("ul", { class: "targets" }, regions.map((r) => row(answer, r, state.target, pick)))) : null,
     answer.results.length
       ? h("details", { class: "fold" }, h("summary", {}, "What these are shares of"), h("ul", { class: "list" }, (main.length ? main : regions).map((r) => h("li", { class: "soft" }, clip(of(r), 200)))))
       : note("", "No target was asked for.", `Mean loss over all suppliers: ${percent(answer.index.value)}.`),
@@ -99,6 +169,7 @@ export function render(answer, { pick, keep, edit }) {
       h("button", { type: "button", class: "quiet", onclick: edit }, "Change the question"),
       h("button", { type: "button", class: "quiet", onclick: (e) => copy(e.target, answer) }, "Copy link")),
     links(answer),
+    answer.results.length ? uncertainty(answer, { ranged, timed, redraw, theme }) : null,
     quality(answer),
     h("p", { class: "soft" }, `${answer.graph} version ${answer.version} · ${answer.engine} · ${answer.id}`),
   ].flat();

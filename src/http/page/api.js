@@ -70,6 +70,14 @@ export async function all(path) {
   return rows;
 }
 
+/** GET of something that may have to be computed first: a job is followed to its result. */
+export async function follow(path, { signal, onProgress } = {}) {
+  const response = await send(path, { signal, headers: { accept: "application/json" } });
+  if (response.status === 202) return followJob(await response.json(), { signal, onProgress });
+  if (!response.ok) throw await problemOf(response);
+  return response.json();
+}
+
 /** POST as JSON. `onProgress` hears of a job; `signal` stops the request or cancels the job. */
 export async function post(path, body, { signal, onProgress } = {}) {
   const response = await send(path, { method: "POST", signal, headers: { "content-type": "application/json", accept: "application/json" }, body: JSON.stringify(body) });

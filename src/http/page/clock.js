@@ -37,15 +37,21 @@ export function draw(answer) {
     [0.25, 0.5, 0.75].map((l) => s("line", { x1: 0, x2: W, y1: y(l), y2: y(l), class: "grid" })),
     lines.map((p, i) => s("path", { d: curve(p), class: `path q${i}` })), cursor);
   const values = lines.map((p, i) => h("li", {}, h("i", { class: `dot q${i}` }), h("span", {}, clip(words(p.target), 24)), h("b", {}, percent(at(p, day)))));
-  const output = h("output", {}, `day ${Math.round(day)}`);
+  const dates = answer.timeline.dates;
+  const shared = answer.timeline.days;
+  const label = (d) => {
+    const i = shared ? shared.findLastIndex((x) => x <= d) : -1;
+    return dates?.[i] ? `day ${Math.round(d)} (${dates[i]})` : `day ${Math.round(d)}`;
+  };
+  const output = h("output", {}, label(day));
   const range = h("input", { type: "range", min: 0, max: Math.round(end), step: 1, value: Math.round(day), "aria-label": "Day after the shock" });
   range.addEventListener("input", () => {
     const d = Number(range.value);
-    output.textContent = `day ${d}`;
+    output.textContent = label(d);
     cursor.setAttribute("x1", x(d));
     cursor.setAttribute("x2", x(d));
     values.forEach((row, i) => (row.lastChild.textContent = percent(at(lines[i], d))));
-    range.setAttribute("aria-valuetext", `day ${d}: ${lines.map((p) => `${words(p.target)} ${percent(at(p, d))}`).join(", ")}`);
+    range.setAttribute("aria-valuetext", `${label(d)}: ${lines.map((p) => `${words(p.target)} ${percent(at(p, d))}`).join(", ")}`);
     set({ day: d }, { quiet: true });
   });
   box.replaceChildren(h("div", { class: "clock-head" }, h("strong", {}, "Clock"), output, h("ul", {}, values)), picture, range);

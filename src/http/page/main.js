@@ -10,7 +10,7 @@ import * as search from "./search.js";
 import * as table from "./table.js";
 import * as weak from "./weak.js";
 import * as why from "./why.js";
-import { all, get, useKey } from "./api.js";
+import { all, follow, get, useKey } from "./api.js";
 import { $, clip, h, name, note, problem, say } from "./dom.js";
 import { words } from "./format.js";
 import { many, on, set, state } from "./state.js";
@@ -233,7 +233,7 @@ function answered(found) {
   lit = null;
   say(found.headline);
   const main = found.results.find((r) => !r.target.includes("/")) ?? found.results[0];
-  set({ impact: found.id, graph: found.graph, target: main?.target ?? "", tab: kept ? "compare" : "answer", day: "" }, { push: true, quiet: true });
+  set({ impact: found.id, graph: found.graph, target: main?.target ?? "", tab: kept ? "compare" : "answer", clock: "", day: "" }, { push: true, quiet: true });
   clock.draw(answer);
   why.load(answer, panel);
   network({ keepView: true });
@@ -251,6 +251,31 @@ async function loadAnswer(id) {
   answer = await get(`/v1/impacts/${encodeURIComponent(id)}`);
   clock.draw(answer);
   why.load(answer, panel);
+  loadClock().catch((error) => say(error.message));
+}
+
+/** Shows the path of the answer in time. */
+function timed(timeline) {
+  answer = { ...answer, timeline };
+  set({ clock: "1" }, { quiet: true });
+  clock.draw(answer);
+  panel();
+}
+
+/** The clock belongs to what an address shows. */
+async function loadClock() {
+  if (!state.clock || !answer || answer.timeline) return;
+  const { id } = answer;
+  const found = await follow(`/v1/impacts/${encodeURIComponent(id)}/timeline`);
+  if (answer?.id === id) timed(found.timeline);
+}
+
+/** Takes the same answer with ranges in its place. */
+function ranged(found) {
+  answer = { ...found, timeline: found.timeline ?? answer.timeline };
+  set({ impact: found.id }, { quiet: true });
+  why.load(answer, panel);
+  panel();
 }
 
 const keep = () => {
@@ -280,12 +305,12 @@ function content() {
   if (failure) return [problem(failure, () => location.assign("/explore"))];
   switch (state.tab) {
     case "answer":
-      return answerView.render(answer, { pick: answerView.choose, keep, edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
+      return answerView.render(answer, { pick: answerView.choose, keep, ranged, timed, redraw: panel, theme: theme(), edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
     case "why":
       return why.render(answer, { light, theme: theme() });
     case "weak": {
       const targets = (ask.draft.targets.length ? ask.draft.targets : answer?.scenario.targets ?? []).filter((t, i, list) => !t.name.includes("/") || list.every((x) => x.name.includes("/")));
-      return weak.render({ targets: targets.length ? targets : presets[0]?.targets?.filter((t) => !t.name.includes("/")) ?? [], light: lightNames, redraw: panel, tryOut: (shocks, title) => {
+      return weak.render({ targets: targets.length ? targets : presets[0]?.targets?.filter((t) => !t.name.includes("/")) ?? [], light: lightNames, lightChains: light, redraw: panel, tryOut: (shocks, title) => {
         const targetsNow = structuredClone(targets);
         ask.useScenario({ title, shocks, targets: targetsNow, model: answer?.scenario.model ?? {} });
         ask.run();
@@ -293,7 +318,7 @@ function content() {
       } });
     }
     case "compare":
-      return compare.render(kept, answer, { keep, swap: () => {
+      return compare.render(kept, answer, { keep, redraw: panel, swap: () => {
         [kept, answer] = [answer, kept];
         set({ impact: answer.id, compare: kept.id }, { quiet: true });
         network({ keepView: true });

@@ -7,6 +7,9 @@ import { LOSS_STEPS, lossClass, percent, words } from "./format.js";
 /** Above this many bundles, edges are straight and drawn only at rest. */
 const SIMPLE = 1500;
 
+/** Elements from which on the map spares work while it moves. */
+const LARGE = 2500;
+
 let cytoscape = null;
 let cy = null;
 let placed = null;
@@ -66,18 +69,25 @@ export const setNames = (byCode) => (names = byCode);
 export async function start(select) {
   onSelect = select;
   cytoscape = (await import("./vendor/cytoscape.min.js")).default;
-  cy = cytoscape({ container: $("map"), style: style(), minZoom: 0.04, maxZoom: 4, autoungrabify: true, boxSelectionEnabled: false, selectionType: "single", hideEdgesOnViewport: false, textureOnViewport: false, pixelRatio: "auto" });
+  make(false);
+  new ResizeObserver(() => {
+    cy.resize();
+    if (!moved) fit();
+    drawHeads();
+  }).observe($("map"));
+}
+
+/** An empty map. A large one leaves edges out while the view moves. */
+function make(large) {
+  cy?.destroy();
+  cy = cytoscape({ container: $("map"), style: style(), minZoom: 0.04, maxZoom: 4, autoungrabify: true, boxSelectionEnabled: false, selectionType: "single", hideEdgesOnViewport: large, textureOnViewport: large, pixelRatio: large ? 1 : "auto" });
+  cy.scratch("large", large);
   cy.on("tap", "node", (event) => onSelect(event.target.id()));
   cy.on("tap", (event) => event.target === cy && onSelect(null));
   cy.on("mouseover", "node", (event) => trace(event.target));
   cy.on("mouseout", "node", () => trace(null));
   cy.on("viewport", drawHeads);
   cy.on("dragpan pinchzoom scrollzoom", () => (moved = true));
-  new ResizeObserver(() => {
-    cy.resize();
-    if (!moved) fit();
-    drawHeads();
-  }).observe($("map"));
 }
 
 /** Shows what an element takes and gives while the pointer is on it. */
@@ -116,6 +126,8 @@ export function draw(data, { keepView = false } = {}) {
       classes: [simple || flow.from === flow.to ? "" : "curved", flow.estimated > 0.5 ? "estimated" : "", carried ? `carries${carried}` : ""].join(" "),
     };
   });
+  const large = data.nodes.length + data.flows.length > LARGE;
+  if (large !== cy.scratch("large")) make(large);
   const view = keepView && cy.nodes().nonempty() ? { zoom: cy.zoom(), pan: { ...cy.pan() } } : null;
   cy.batch(() => {
     cy.elements().remove();

@@ -36,7 +36,7 @@ export function draw(overview, selected, names, onSelect) {
   });
   const cells = (n) => [
     h("th", { scope: "row" }, h("button", { type: "button", class: "link", onclick: () => onSelect(n.id) }, name(words(n.id), 60))),
-    h("td", {}, words(overview.stages[n.column].id)),
+    h("td", {}, name(words(overview.stages[n.column].id), 40)),
     h("td", {}, name(names[n.country] ?? n.country ?? "several", 30)),
     h("td", { class: "number" }, String(n.nodes)),
     h("td", { class: "number" }, n.output === undefined ? "–" : n.unit === "share of world output" ? percent(n.output) : `${quantity(n.output)} ${n.unit ?? ""}`),

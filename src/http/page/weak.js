@@ -26,7 +26,7 @@ function body(select) {
   const at = state.at ? { at: Number(state.at) } : {};
   const units = { group_by: grouping.split(",") };
   if (kind === "knock-outs") return { units, targets: [{ name: target, select }], top: 40, ...at };
-  if (kind === "choke-points") return { to: select, ...at };
+  if (kind === "choke-points") return { to: select, kinds: ["single_point_of_failure", "dominator", "post_dominator"], loss_at_least: 0.1, limit: 40, list: 0, ...at };
   return { target: select, loss_at_least: threshold, units, max_size: size, limit: 60, order: "size", ...at };
 }
 
@@ -49,7 +49,7 @@ function unitSelect(unit) {
   return { node: [text] };
 }
 
-export function render({ targets, light, tryOut, redraw }) {
+export function render({ targets, light, lightChains, tryOut, redraw }) {
   if (!targets.length) return [note("", "No target to ask for.", "Add one under Ask.")];
   if (!targets.some((t) => t.name === target)) target = targets[0].name;
   const select = targets.find((t) => t.name === target).select;
@@ -81,7 +81,7 @@ export function render({ targets, light, tryOut, redraw }) {
   }
   if (!answer) parts.push(h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: run }, "Find them")));
   else if (answer.error) parts.push(missing(answer.error) ?? problem(answer.error, run));
-  else parts.push(results(answer, { light, tryOut }));
+  else parts.push(results(answer, { light, lightChains, tryOut }));
   return parts.flat();
 }
 
@@ -91,13 +91,14 @@ function missing(error) {
   return note("", `This server does not offer ${kinds[kind].title.toLowerCase()} yet.`, "Single losses are there; the others come with a later version.");
 }
 
-function unitRow(units, figures, says, { light, tryOut }) {
+const CHOKES = { single_point_of_failure: "Single points of failure, by loss", dominator: "On every path from the sources", post_dominator: "On every path to the target" };
+
+function unitRow(units, figures, says, { light, lightChains, tryOut, chains, scenario }) {
   const names = units.flatMap(unitNames);
   const title = names.map((n) => clip(words(n).replaceAll(" x ", " · "), 60)).join(" + ");
   return h("li", { class: "card" },
-    h("div", { class: "line" }, h("button", { type: "button", class: "link", onclick: () => light(names, title) }, name(title, 140)), h("b", {}, figures)),
-    says ? h("p", { class: "soft" }, clip(says, 300)) : null,
-    tryOut ? h("button", { type: "button", class: "quiet small", onclick: () => tryOut(units.map((u) => ({ select: unitSelect(u), loss: 1 })), title) }, "Try it") : null);
+    h("div", { class: "line" }, h("button", { type: "button", class: "link", onclick: () => (chains?.length ? lightChains(chains, title) : light(names, title)) }, name(title, 140)), h("b", {}, figures)),
+    h("div", { class: "row" }, h("span", { class: "soft" }, clip(says || (names.length > 1 ? "together" : ""), 300)), tryOut ? h("button", { type: "button", class: "quiet small", onclick: () => tryOut(scenario?.shocks ?? units.map((u) => ({ select: unitSelect(u), loss: 1 })), title) }, "Try it") : null));
 }
 
 function results(answer, tools) {
@@ -110,19 +111,21 @@ function results(answer, tools) {
     }));
   }
   if (kind === "choke-points") {
-    const rows = answer.choke_points ?? answer.results ?? [];
+    const rows = answer.choke_points ?? [];
     if (!rows.length) return note("", "Nothing separates the target by itself.");
-    return h("ol", { class: "list" }, rows.slice(0, 80).map((r) => {
-      const unit = r.node ?? r.id ?? r.unit ?? (r.flow ? `${r.flow.from ?? r.flow}` : r.from ? [r.from, r.to] : "");
-      const loss = r.loss?.value ?? r.loss;
-      const flow = r.flow_share ?? r.dependent_flow ?? r.flow_dependent;
-      const cut = r.separates?.nodes ?? r.separates?.count ?? (Array.isArray(r.separates) ? r.separates.length : r.separates);
-      const says = [words(r.kind ?? ""), typeof cut === "number" ? `separates ${cut}` : "", typeof flow === "number" ? `flow that depends on it: ${flow <= 1 ? percent(flow) : quantity(flow)}` : ""].filter(Boolean).join(" · ");
-      return unitRow([unit].flat(), typeof loss === "number" ? percent(loss) : "", says, { ...tools, tryOut: typeof unit === "string" ? tools.tryOut : null });
-    }));
+    return Object.entries(CHOKES).flatMap(([id, title]) => {
+      const some = rows.filter((r) => r.kind === id && (r.node ?? r.link));
+      if (!some.length) return [];
+      return [h("h3", {}, title), h("ol", { class: "list" }, some.map((r) => {
+        const units = r.node ? [r.node] : [r.link.from, r.link.to];
+        const says = [r.separated ? `${r.separated} others hang on it` : "", r.flow_share > 0.0005 ? `${percent(r.flow_share)} of all flow` : ""].filter(Boolean).join(" · ");
+        return unitRow(units, r.loss === undefined ? "" : percent(r.loss), says, r.node ? tools : { ...tools, tryOut: null });
+      }))];
+    });
   }
   const sets = answer.cut_sets ?? [];
-  const status = h("p", { class: "soft" }, `${answer.count ?? sets.length} sets${answer.complete === false ? ", not complete" : ""}${answer.count > sets.length ? `, the first ${sets.length} shown` : ""}.`);
-  if (!sets.length) return [note("", "No set of this size costs that much."), status];
-  return [status, h("ol", { class: "list" }, sets.map((s) => unitRow(s.units, percent(s.loss?.value ?? s.loss), s.probability ? `probability ${quantity(s.probability)}` : "", tools)))];
+  const status = h("p", { class: "soft" }, `${quantity(Number(answer.count))} sets${answer.complete ? "" : ", more may exist"}${answer.count > sets.length ? `; the first ${sets.length} are shown` : ""}.`);
+  const head = answer.headline ? h("p", { class: "headline" }, clip(answer.headline, 500)) : null;
+  if (!sets.length) return [head ?? note("", "No set of this size costs that much."), status];
+  return [head, status, h("ol", { class: "list" }, sets.map((s) => unitRow(s.units, percent(s.loss?.value ?? s.loss), s.probability ? `probability ${quantity(s.probability)}` : "", { ...tools, chains: s.chains, scenario: s.scenario })))];
 }

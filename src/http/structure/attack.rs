@@ -10,7 +10,7 @@ use crate::service::structure::Structural;
 use crate::service::structure::attack::{AttackCurveAnswer, AttackCurveBody};
 
 /// Follows what is left of the network while nodes are lost one after another.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = AttackCurveBody, examples(
         ("Hubs first" = (summary = "Always the node with most links left",

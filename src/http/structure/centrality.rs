@@ -15,7 +15,7 @@ use crate::service::structure::centrality::{CentralityAnswer, CentralityBody};
 /// the answer. Measures of shortest paths read weights as lengths, others as strengths. Without
 /// `top` all nodes are listed by id. Betweenness with `approximate` is within epsilon of the exact
 /// value for every node at once, with probability 1 - delta, also on directed graphs.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = CentralityBody, examples(
         ("Brokers" = (summary = "Ten nodes through which most shortest paths pass",

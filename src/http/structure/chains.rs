@@ -12,7 +12,7 @@ use crate::service::structure::chains::{
 };
 
 /// Finds the longest chain of suppliers, cycles taken as one link.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = LongestChainBody, examples(
         ("Steps" = (summary = "Most flows",
@@ -33,7 +33,7 @@ pub async fn post_longest_chain(
 }
 
 /// Puts every node in its tier: how many steps of the supply chain lie before and behind it.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = TiersBody, examples(
         ("All" = (summary = "All nodes",

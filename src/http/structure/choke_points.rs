@@ -16,7 +16,7 @@ use crate::service::structure::choke_points::{ChokePointsAnswer, ChokePointsBody
 /// bridges break loops. Each says what it separates and how much flow depends on it. Single points
 /// of failure are tested under the production rules by the engine of impacts; if they are asked
 /// for, that loss stands beside every other choke point too.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = ChokePointsBody, examples(
         ("Semiconductors" = (summary = "What do all semiconductors hang on?",

@@ -12,7 +12,7 @@ use crate::service::structure::components::{
 };
 
 /// Splits the graph into strongly, weakly or biconnected components.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = ComponentsBody, examples(
         ("Loops" = (summary = "Strongly connected components of at least two nodes",
@@ -35,7 +35,7 @@ pub async fn post_components(
 }
 
 /// Finds communities (Leiden): groups that trade more among each other than with others.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = CommunitiesBody, examples(
         ("By quantity" = (summary = "Modularity, weighted",

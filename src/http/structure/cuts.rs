@@ -17,7 +17,7 @@ use crate::service::structure::cuts::{
 /// (decimals scaled, and said), so weights are exact. Adjacent, overlapping and already
 /// disconnected selections are said in `state`. What stops production is another question: see
 /// cut-sets.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = CutsBody, examples(
         ("Throughput" = (summary = "The bottleneck between Chinese refiners and defence",
@@ -42,7 +42,7 @@ pub async fn post_cuts(
 }
 
 /// Lists every minimal set of at most `max_size` nodes (or flows) that separates two selections.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = SeparatorsBody, examples(
         ("Pairs" = (summary = "All pairs of nodes between gallium refiners and US semiconductors",
@@ -61,7 +61,7 @@ pub async fn post_separators(
 }
 
 /// Builds a Gomory-Hu tree: the minimum cuts between all pairs of nodes of the undirected projection.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = CutTreeBody, examples(
         ("Tree" = (summary = "With the cut between two nodes read off",

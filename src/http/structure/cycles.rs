@@ -10,7 +10,7 @@ use crate::service::structure::Structural;
 use crate::service::structure::cycles::{CyclesAnswer, CyclesBody};
 
 /// Lists recycling and mutual supply: elementary cycles, up to a length and a number.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = CyclesBody, examples(
         ("Short" = (summary = "Cycles of at most four flows",

@@ -90,7 +90,7 @@ async fn ask(
 }
 
 /// Gets a structural answer again by its id: the same bytes, also after a restart.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("id" = String, Path, description = "Id of the answer", example = "cen_…")),
     responses((status = 200, description = "The answer, in the shape of its question", body = Object),
               (status = 202, description = "A job, if it is no longer kept and takes long to compute again")))]

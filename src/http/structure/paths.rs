@@ -40,7 +40,7 @@ pub struct PathsQuery {
 }
 
 /// Finds the best paths between two nodes: the k shortest, or the k widest.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), PathsQuery),
     responses((status = 200, description = "Paths, best first", body = Structural<PathsAnswer>)))]
 #[get("/v1/graphs/{g}/paths")]
@@ -64,7 +64,7 @@ pub async fn get_paths(
 }
 
 /// Finds the best paths between two selections: the k shortest, or the k widest.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = PathsBody, examples(
         ("Shortest" = (summary = "From Chinese gallium to US defence",

@@ -13,7 +13,7 @@ use crate::service::structure::reachability::{ReachabilityAnswer, ReachabilityBo
 ///
 /// One dominator tree answers for all nodes. `dominator` is the nearest node that every path of a
 /// node passes.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), AskQuery),
     request_body(content = ReachabilityBody, examples(
         ("Semiconductors" = (summary = "Which node cuts most semiconductor makers off from raw materials?",

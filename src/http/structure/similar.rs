@@ -37,7 +37,7 @@ fn default_limit() -> usize {
 
 /// Ranks the nodes that could replace a supplier: same consumers, same volumes, same inputs, same
 /// product.
-#[utoipa::path(tag = "Structure",
+#[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"), SimilarQuery),
     responses((status = 200, description = "Candidates, best first", body = Structural<SimilarAnswer>)))]
 #[get("/v1/graphs/{g}/similar")]
