@@ -201,16 +201,20 @@ fn worked_digraph(api: &Api, case: &Value) {
     let vertex = &expected["vertex_cut"];
     let fewest = cut(json!({"kind": "vertex", "capacity": "one", "list": "all_minimum"}));
     assert_eq!(fewest["value"].as_f64(), vertex["min_size"].as_f64(), "{name}: fewest nodes");
-    assert_eq!(cut_nodes(&fewest), sets(&vertex["all_of_min_size"]), "{name}: fewest nodes");
+    assert_eq!(cut_nodes(&fewest), sets::<u32>(&vertex["all_of_min_size"]), "{name}: fewest nodes");
     let toll = "attribute:capacity";
     let lightest = cut(json!({"kind": "vertex", "capacity": toll, "list": "all_minimum"}));
     assert_eq!(lightest["value"].as_f64(), vertex["min_weight"].as_f64(), "{name}: lightest");
-    assert_eq!(cut_nodes(&lightest), sets(&vertex["all_of_min_weight"]), "{name}: lightest");
+    assert_eq!(cut_nodes(&lightest), sets::<u32>(&vertex["all_of_min_weight"]), "{name}: lightest");
     let minimal = cut(json!({"kind": "vertex", "capacity": "one", "list": "cheapest"}));
     let count = vertex["minimal_separators_count"].as_u64().unwrap() as usize;
     assert_eq!(minimal["cuts"].as_array().unwrap().len(), count, "{name}: separators");
     let up_to_3 = cut(json!({"max_size": 3, "capacity": toll}));
-    assert_eq!(cut_nodes(&up_to_3), sets(&vertex["minimal_separators_size_le3"]), "{name}: <= 3");
+    assert_eq!(
+        cut_nodes(&up_to_3),
+        sets::<u32>(&vertex["minimal_separators_size_le3"]),
+        "{name}: <= 3"
+    );
 
     let kinds = json!(["articulation", "bridge", "dominator", "dominator_link"]);
     let body = json!({"from": node(source), "to": node(sink), "kinds": kinds, "list": n});

@@ -231,7 +231,7 @@ pub async fn guard(
                     format!("more than {} requests a second", limits.per_second),
                 )
                 .hint("wait for Retry-After seconds");
-                problem.retry_after = Some(wait.as_secs_f64().ceil() as u64);
+                problem.retry_after = Some(wait.as_secs_f64().ceil() as u32);
                 problem
             })
             .and_then(|()| allowed(principal, need.graph, least))

@@ -116,7 +116,7 @@ pub struct Problem {
     pub allow: Option<String>,
     /// Seconds to wait (429, 503; default 1).
     #[serde(skip)]
-    pub retry_after: Option<u64>,
+    pub retry_after: Option<u32>,
     /// Report of a refused import.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]

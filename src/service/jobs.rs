@@ -208,11 +208,14 @@ impl Default for JobOptions {
 
 type Work = Box<dyn FnOnce(&Progress) -> Result<String, ServiceError> + Send>;
 
+/// Jobs of one owner with their work.
+type Queue = VecDeque<(Arc<Job>, Work)>;
+
 /// Jobs that wait, by owner. Owners take turns, so that one with many jobs does not hold up one
 /// with few.
 #[derive(Default)]
 struct Waiting {
-    turns: VecDeque<(Arc<str>, VecDeque<(Arc<Job>, Work)>)>,
+    turns: VecDeque<(Arc<str>, Queue)>,
     running: usize,
 }
 

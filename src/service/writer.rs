@@ -355,7 +355,7 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
     let mut heads: BTreeMap<&str, GraphHead> = BTreeMap::new();
     for (name, (entry, base)) in &bases {
         let own = || accepted.iter().zip(&results).filter(|(a, _)| a.request.graph == *name);
-        let Some(newest) = own().filter_map(|(_, result)| result.as_ref().ok()).last() else {
+        let Some(newest) = own().filter_map(|(_, result)| result.as_ref().ok()).next_back() else {
             continue;
         };
         let Some((_, mut draft)) = drafts.remove(name.as_str()) else { continue };

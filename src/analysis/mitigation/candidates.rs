@@ -69,6 +69,9 @@ pub struct SubstituteNote {
     pub source: String,
 }
 
+/// What an amount of a product at a stage weighs, and the unit of that.
+pub type MassOf = dyn Fn(&str, &str, &Amount) -> Option<(Amount, String)>;
+
 /// What is known beside the graph.
 pub struct Registers<'a> {
     /// Projects.
@@ -77,7 +80,7 @@ pub struct Registers<'a> {
     pub substitutes: Vec<SubstituteNote>,
     /// An amount of a product and stage as a mass, with how it was found, where the graph knows
     /// only shares of world output.
-    pub mass: &'a dyn Fn(&str, &str, &Amount) -> Option<(Amount, String)>,
+    pub mass: &'a MassOf,
     /// Cost of an amount of a product in a unit, if a price is known.
     pub cost: &'a dyn Fn(&str, &Amount) -> Option<Cost>,
 }

@@ -94,7 +94,7 @@ impl Audit {
     ) -> Result<Vec<AuditEntry>, ServiceError> {
         let (from, to) = (format!("{:015}", from_ms.max(0)), format!("{:015}", to_ms.max(0)));
         let all = self.store.documents(DocumentKind::Audit, "")?;
-        let within = all.iter().rev().filter(|(key, _)| (&**key) >= &*from && (&**key) < &*to);
+        let within = all.iter().rev().filter(|(key, _)| *key >= from && *key < to);
         let entries = within.filter_map(|(_, bytes)| serde_json::from_slice(bytes).ok());
         Ok(entries.filter(keep).take(limit).collect())
     }

@@ -131,8 +131,8 @@ impl Tokens {
         if subject.is_empty() || subject.len() > 256 || subject.chars().any(char::is_control) {
             return Err(Denied::Invalid);
         }
-        let path = self.options.role_claim.split('.');
-        let role = path.fold(Some(&claims), |at, name| at?.get(name));
+        let mut path = self.options.role_claim.split('.');
+        let role = path.try_fold(&claims, |at, name| at.get(name));
         // A valid token without a role of ours may read.
         let best =
             |names: &[Value]| names.iter().filter_map(|n| n.as_str()?.parse::<Role>().ok()).max();
