@@ -77,7 +77,9 @@ fn main() {
     let redrawn = model.redrawn(drawn, &[]).unwrap();
     println!(
         "its solution          {:8.3} ms",
-        mean(100, |_| drop(redrawn.solve(&redrawn.prepare(&shocks), &silent).unwrap().ending))
+        mean(100, |_| {
+            redrawn.solve(&redrawn.prepare(&shocks), &silent).unwrap();
+        })
     );
 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build().unwrap();

@@ -88,6 +88,24 @@ fn percent(share: f64) -> String {
     }
 }
 
+/// Rows under heads, in columns as wide as they need.
+pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |c: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count());
+        cells.chain([heads[c].len()]).max().unwrap_or(0)
+    };
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> =
+            cells.enumerate().map(|(c, cell)| format!("{cell:<w$}", w = width(c))).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut out = line(&mut heads.iter().copied());
+    for row in rows {
+        out.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,22 +128,4 @@ mod tests {
         assert!(lines[4].ends_with("gaas_wafer (gallium)"), "{text}");
         assert!(lines[5].contains(" 0 %") && lines[5].ends_with("no path"), "{text}");
     }
-}
-
-/// Rows under heads, in columns as wide as they need.
-pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |c: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count());
-        cells.chain([heads[c].len()]).max().unwrap_or(0)
-    };
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded: Vec<String> =
-            cells.enumerate().map(|(c, cell)| format!("{cell:<w$}", w = width(c))).collect();
-        format!("{}\n", padded.join("  ").trim_end())
-    };
-    let mut out = line(&mut heads.iter().copied());
-    for row in rows {
-        out.push_str(&line(&mut row.iter().map(String::as_str)));
-    }
-    out
 }
