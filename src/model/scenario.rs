@@ -449,18 +449,20 @@ pub enum Compatibility {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TimelineOptions {
-    /// Length of a step.
+    /// Length of a step (`compat: inoue_todo` always runs by the day).
     pub step: TimeStep,
     /// How far to look, in days (default 365).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub horizon_days: Option<u32>,
     /// Whether orders follow what is wished or stay as they were.
     pub orders: Orders,
-    /// Days over which a stock is refilled (adaptive orders; default 28).
+    /// Days over which a stock is refilled (adaptive orders; default 28; tau of `inoue_todo`, default
+    /// 6).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refill_days: Option<f64>,
     /// Stock of each input in days of use, for nodes that state none (default: the graph's own,
-    /// else 0).
+    /// else 0; `inoue_todo`: else 15). By-products, which come straight out of their host's process,
+    /// are never in store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stock_days: Option<f64>,
     /// Output over capacity in the baseline, for nodes that state no capacity (default 1).
@@ -472,7 +474,8 @@ pub struct TimelineOptions {
     /// Days that overproduction takes to build up (default 365).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overproduction_days: Option<f64>,
-    /// Days before a consumer may turn to another supplier (default: never).
+    /// Days before a consumer that is short may turn to suppliers of the same market with spare
+    /// capacity (default: never; at once with `substitution: spare_capacity`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub switching_days: Option<f64>,
     /// Days over which re-sourcing grows to its full share (default 90).
@@ -486,7 +489,9 @@ pub struct TimelineOptions {
     pub start_date: Option<String>,
     /// Final demand that is not served is ordered again (default: lost).
     pub backlog: bool,
-    /// Final demand per node beyond the flows of the graph (`compat`), by node id.
+    /// Final demand per node beyond the flows of the graph, by node id (default: the node's attribute
+    /// `final_demand`, else what its output exceeds its flows by; all that arrives where none
+    /// leaves).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub final_demand: BTreeMap<String, f64>,
 }

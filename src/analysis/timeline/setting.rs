@@ -203,6 +203,12 @@ fn later_rows(
     Ok(later)
 }
 
+/// A number of an attribute; text from a table counts if it is one.
+fn number(value: &serde_json::Value) -> Option<f64> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    number.filter(|n| n.is_finite())
+}
+
 /// Final demand of every node: what the question says, else the attribute `final_demand`, else what
 /// the node makes beyond its flows (in the same unit). A node without any of these from which no
 /// flow leaves counts with what arrives.
@@ -222,7 +228,7 @@ pub fn final_demand(
     }
     let of = |v: u32| {
         let stated = || options.final_demand.get(snapshot.id(v)).copied();
-        let attribute = || network.nodes.attributes.get(&v)?.get("final_demand")?.as_f64();
+        let attribute = || number(network.nodes.attributes.get(&v)?.get("final_demand")?);
         let sold = snapshot.out_strength(v);
         let beyond = || {
             let output = snapshot.output(v)?;
@@ -235,7 +241,7 @@ pub fn final_demand(
         };
         let sink = || (sold <= 0.0).then(|| snapshot.in_strength(v));
         let amount = stated().or_else(attribute).or_else(beyond).or_else(sink).unwrap_or(0.0);
-        if amount.is_finite() { amount.max(0.0) } else { 0.0 }
+        amount.max(0.0)
     };
     Ok(snapshot.nodes().map(of).collect())
 }
@@ -277,7 +283,7 @@ fn stock(snapshot: &Snapshot, rows: &Rows, options: &TimelineOptions) -> Vec<f64
             }
             let named = attributes.and_then(|a| {
                 let input = snapshot.name(snapshot.group_product(group));
-                a.get(&format!("stock_days.{input}"))?.as_f64()
+                number(a.get(&format!("stock_days.{input}"))?)
             });
             let days = named.or(own).unwrap_or(general);
             stock[group] = days.max(0.0) / options.step.days();

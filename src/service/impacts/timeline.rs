@@ -298,7 +298,9 @@ pub fn evaluate(
     let targets = &in_time(&model, targets)?;
     let path = timeline::path(&model, shocks, &body.responses, true, targets, progress)?;
     let timed = body.model.mode == Mode::Timeline;
-    let brackets = if timed { run.brackets(&model, &path, targets)? } else { Vec::new() };
+    let classed = results.iter().any(|r| r.bracket.is_some());
+    let brackets =
+        if timed && classed { run.brackets(&model, &path, targets)? } else { Vec::new() };
     for (k, (result, target)) in results.iter_mut().zip(&path.targets).enumerate() {
         result.first_shortage_day = target.summary.first_day;
         result.path = Some(summary(&target.summary, start));
