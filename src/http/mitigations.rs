@@ -16,7 +16,7 @@ use crate::service::mitigations::{MitigationAnswer, Wish};
 /// Seconds that one evaluation takes for each flow, with a model of its own.
 const SECONDS_PER_FLOW: f64 = 4e-7;
 /// Evaluations of one answer, about.
-const EVALUATIONS: f64 = 200.0;
+const EVALUATIONS: f64 = 300.0;
 
 /// Which mitigations.
 #[derive(Debug, Default, Deserialize, IntoParams)]

@@ -24,6 +24,8 @@ use crate::model::selector::suggest;
 const TOP: usize = 50;
 /// Measures that are tried in combination: the best alone.
 const COMBINED_FROM: usize = 16;
+/// Measures that are tried in combination although they avoid nothing alone.
+const COMBINED_IDLE: usize = 8;
 /// Most measures in a combination.
 const COMBINED: usize = 5;
 /// Stocks that are also run in time.
@@ -63,7 +65,7 @@ pub struct MitigationAnswer {
     pub months: f64,
     /// Measures that were evaluated.
     pub evaluated: usize,
-    /// Measures, by loss avoided, then by name.
+    /// Measures, by loss avoided; of equal ones those for what binds most first.
     pub mitigations: Vec<MeasureView>,
     /// Best measures together, one step after the other; nothing counts twice.
     pub combined: Vec<StepView>,
@@ -321,12 +323,9 @@ impl Analysis for MitigationQuestion {
             .collect::<Result<_, ImpactError>>()?;
         let score = |losses: &[f64]| wanted.iter().map(|&i| losses[i]).sum::<f64>();
         let mut order: Vec<usize> = (0..measures.len()).collect();
-        order.sort_by(|&a, &b| {
-            score(&losses[a])
-                .total_cmp(&score(&losses[b]))
-                .then_with(|| measures[a].name.cmp(&measures[b].name))
-        });
-        let pool: Vec<usize> = order.iter().copied().take(COMBINED_FROM).collect();
+        // Candidates come with what binds most first: that order breaks ties.
+        order.sort_by(|&a, &b| score(&losses[a]).total_cmp(&score(&losses[b])));
+        let pool = pool(&measures, &order, |k| score(&base) - score(&losses[k]));
         let steps = combine(&evaluator, &measures, &pool, COMBINED, &base, score)?;
         let by_name = |values: &dyn Fn(usize) -> f64| -> BTreeMap<String, f64> {
             names.iter().enumerate().map(|(i, n)| ((*n).to_owned(), values(i))).collect()
@@ -405,6 +404,24 @@ impl Analysis for MitigationQuestion {
             notes: notes(body),
         })
     }
+}
+
+/// Measures that are tried in combination: the best alone, then some that avoid nothing alone but
+/// may with others, those that can make an input whole first.
+fn pool(measures: &[Measure], order: &[usize], gain: impl Fn(usize) -> f64) -> Vec<usize> {
+    let helps = |k: &usize| gain(*k) > SMALLEST_GAIN;
+    let mut pool: Vec<usize> =
+        order.iter().copied().filter(|k| helps(k)).take(COMBINED_FROM).collect();
+    let mut idle: Vec<usize> = order.iter().copied().filter(|k| !helps(k)).collect();
+    idle.sort_by_key(|&k| match measures[k].kind {
+        Kind::Policy => 0,
+        Kind::Stockpile => 1,
+        Kind::Substitute => 2,
+        Kind::Project => 3,
+        Kind::SecondSource => 4,
+    });
+    pool.extend(idle.into_iter().take(COMBINED_IDLE));
+    pool
 }
 
 /// Losses over time of each of `stocks`, where the scenario can run in time.

@@ -17,7 +17,7 @@ pub const EXACT_PLAYERS: usize = 12;
 /// Most players that are attributed at all.
 pub const MOST_PLAYERS: usize = 2_000;
 /// Evaluations that sampling may take, about.
-const SAMPLED_EVALUATIONS: usize = 8_192;
+const SAMPLED_EVALUATIONS: usize = 4_096;
 
 /// Shapley values of every player in several games with the same coalitions (one a target).
 #[derive(Debug, Clone, PartialEq)]

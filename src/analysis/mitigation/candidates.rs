@@ -28,6 +28,8 @@ const TRIED: usize = 24;
 const LEFT: f64 = 0.5;
 /// Part of a target's loss that is not followed.
 const UNFOLLOWED: f64 = 1e-6;
+/// Losses up to this are none.
+const NOTHING: f64 = 1e-9;
 /// Above this loss a supplier is no survivor.
 const SURVIVES: f64 = 0.5;
 
@@ -119,6 +121,7 @@ fn ranked<K: Copy + Ord>(by: &BTreeMap<K, f64>) -> Vec<K> {
 
 fn short(e: &Evaluated<'_>) -> Short {
     let mut short = Short::default();
+    let mut seen: BTreeSet<u32> = BTreeSet::new();
     let Some(side) = &e.solution.down else { return short };
     let snapshot = e.model.snapshot();
     let labels = Labels::new(snapshot);
@@ -126,8 +129,29 @@ fn short(e: &Evaluated<'_>) -> Short {
     let group_of = |node: u32, arrival: usize| {
         side.rows.groups(node).find(|&g| side.rows.arrivals(g).contains(&arrival))
     };
+    let scale = side.scale();
     for target in e.targets {
         explainer.follow(target, UNFOLLOWED, |node, part, amount| {
+            // Other inputs that are short behind the one that binds are worth a measure too: where
+            // they are as short, only all together help.
+            if seen.insert(node) {
+                for group in side.rows.groups(node) {
+                    let idle = matches!(side.rows.rule(group), InputRule::None);
+                    let [lost] = side.rows.group_loss(group, &side.losses, &scale);
+                    if idle || lost <= NOTHING {
+                        continue;
+                    }
+                    let pair = (snapshot.product(node), snapshot.group_product(group));
+                    short.pairs.entry(pair).or_insert(0.0);
+                    for arrival in side.rows.arrivals(group) {
+                        let supplier = side.rows.source(arrival);
+                        if side.losses[supplier as usize][0] > NOTHING {
+                            let market = (snapshot.product(supplier), snapshot.stage(supplier));
+                            short.markets.entry(market).or_insert(0.0);
+                        }
+                    }
+                }
+            }
             let (supplier, arrival) = match part.origin {
                 Origin::Shock(_) => return,
                 Origin::Cut(arrival) => (side.rows.source(arrival), arrival),
@@ -144,7 +168,7 @@ fn short(e: &Evaluated<'_>) -> Short {
             }
         });
     }
-    // Other inputs may be as short behind the ones that bind: they are worth a measure too.
+    // What is hit near the targets, also where it does not bind.
     for v in snapshot.nodes().filter(|&v| side.losses[v as usize][0] > 0.0) {
         let market = (snapshot.product(v), snapshot.stage(v));
         if side.shock(v)[0] > 0.0 && reaches(snapshot, v, e.targets) {
@@ -311,7 +335,7 @@ fn stocks(
                     continue;
                 }
                 let [lost] = rows.group_loss(group, &side.losses, &scale);
-                if lost <= 1e-9 {
+                if lost <= NOTHING {
                     continue;
                 }
                 let mut sum = Shortfall::default();

@@ -9,7 +9,7 @@ use super::{Evaluator, Measure};
 /// Gains up to this are none.
 const SMALLEST_GAIN: f64 = 1e-9;
 /// Measures that are tried in pairs where none helps alone.
-const PAIRED: usize = 12;
+const PAIRED: usize = 14;
 
 /// One step of a combination.
 #[derive(Debug, Clone, PartialEq)]
