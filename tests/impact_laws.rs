@@ -10,7 +10,8 @@ use chokepoint::analysis::impact::explain::{Explainer, Labels};
 use chokepoint::analysis::impact::{ImpactModel, Shocks, Solution, TargetNodes};
 use chokepoint::graph::{Snapshot, SnapshotInfo};
 use chokepoint::model::scenario::{
-    Direction, FlowSelector, ModelOptions, Rationing, RationingRule, Shock, Substitution, Target,
+    Direction, FlowSelector, ModelOptions, Rationing, RationingRule, Shock, Stop, StopRule,
+    Substitution, Target,
 };
 use chokepoint::model::{
     Figure, FlowRecord, NetworkBuilder, NodeRecord, RequirementRecord, Rule, Selector,
@@ -25,6 +26,14 @@ struct Raw {
 }
 
 const PRODUCTS: u8 = 4;
+
+const SUBSTITUTIONS: [Substitution; 5] = [
+    Substitution::None,
+    Substitution::FlowHeadroom,
+    Substitution::SpareCapacity,
+    Substitution::MarketShare,
+    Substitution::SupplierShare,
+];
 
 fn raw() -> impl Strategy<Value = Raw> {
     (3usize..10).prop_flat_map(|n| {
@@ -226,6 +235,147 @@ proptest! {
             let single = model.solve(&prepared, &Progress::silent()).unwrap();
             for &(node, down, up) in &batch.nodes {
                 prop_assert_eq!((single.down(node), single.up(node)), (down, up));
+            }
+        }
+    }
+
+    #[test]
+    fn no_scenario_knows_its_neighbours_in_a_batch(raw in raw(), order in any::<u64>(), q in 0.0f64..=1.0) {
+        let snapshot = build(&raw);
+        let n = raw.products.len() as u8;
+        let priority = Rationing {
+            rule: RationingRule::Priority,
+            order: vec![Selector::node("n0")],
+            ..Rationing::default()
+        };
+        let mut scenarios: Vec<Shocks> = Vec::new();
+        for v in 0..n {
+            let id = format!("n{v}");
+            let cut = Shock { flow: Some(flow_from(&id)), cut: Some(q), ..Shock::default() };
+            for shocks in [vec![loss_of(&id, 1.0)], vec![loss_of(&id, q)], vec![cut, loss_of("n0", 0.3)]] {
+                scenarios.push(Shocks::compile(&snapshot, &shocks).unwrap());
+            }
+        }
+        let mut shuffled: Vec<usize> = (0..scenarios.len()).collect();
+        shuffled.sort_by_key(|&k| (k as u64 + 1).wrapping_mul(order | 1).rotate_left(29));
+        for substitution in SUBSTITUTIONS {
+            for rationing in [None, Some(priority.clone())] {
+                for rule in [StopRule::Fixpoint, StopRule::Step] {
+                    let options = ModelOptions {
+                        direction: Direction::Both,
+                        substitution,
+                        rationing: rationing.clone(),
+                        stop: Stop { rule, tolerance: None },
+                        ..ModelOptions::default()
+                    };
+                    let model = ImpactModel::new(snapshot.clone(), &options, &[]).unwrap();
+                    let batch = model.solve_many(&scenarios, &Progress::silent(), |_, l| l).unwrap();
+                    let other: Vec<Shocks> = shuffled.iter().map(|&k| scenarios[k].clone()).collect();
+                    let other = model.solve_many(&other, &Progress::silent(), |_, l| l).unwrap();
+                    for (&k, losses) in shuffled.iter().zip(&other) {
+                        prop_assert_eq!(losses, &batch[k], "{:?} {:?}", substitution, rule);
+                    }
+                    for (shocks, losses) in scenarios.iter().zip(&batch) {
+                        let prepared = model.prepare(shocks);
+                        let single = model.solve(&prepared, &Progress::silent()).unwrap();
+                        prop_assert_eq!(single.ending, losses.ending, "{:?} {:?}", substitution, rule);
+                        let mut listed = losses.nodes.iter().peekable();
+                        for v in snapshot.nodes() {
+                            let (d, u) = match listed.next_if(|l| l.0 == v) {
+                                Some(&(_, d, u)) => (d, u),
+                                None => (0.0, 0.0),
+                            };
+                            prop_assert_eq!(
+                                (single.down(v), single.up(v)), (d, u),
+                                "{:?} {:?} {:?} {:?}", options, shocks, losses.ending, v
+                            );
+                        }
+                        if rule == StopRule::Fixpoint {
+                            prop_assert!(losses.ending.converged, "{:?}", losses.ending);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_shock_the_first_sweep_is_the_last(raw in raw()) {
+        let snapshot = build(&raw);
+        for substitution in SUBSTITUTIONS {
+            let options = ModelOptions { direction: Direction::Both, substitution, ..ModelOptions::default() };
+            let model = ImpactModel::new(snapshot.clone(), &options, &[]).unwrap();
+            let prepared = model.prepare(&Shocks::default());
+            let solution = model.solve(&prepared, &Progress::silent()).unwrap();
+            prop_assert!(snapshot.nodes().all(|v| solution.loss(v) == 0.0));
+            prop_assert_eq!((solution.ending.sweeps, solution.ending.converged), (1, true));
+        }
+    }
+
+    #[test]
+    fn an_input_that_matters_more_never_costs_less(raw in raw(), pair in 0usize..16, at in 0u8..10, shock in 0.1f64..=1.0) {
+        let id = format!("n{}", at % raw.products.len() as u8);
+        let with = |rule: (u8, f64)| {
+            let mut raw = raw.clone();
+            raw.rules[pair] = rule;
+            losses(&build(&raw), &ModelOptions::default(), &[loss_of(&id, shock)])
+        };
+        let none = with((2, 0.0));
+        for more in [with((1, 0.0)), with((0, 1.0)), with((0, 0.4))] {
+            for (a, b) in none.iter().zip(&more) {
+                prop_assert!(*a <= b + 1e-9, "{a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn units_do_not_matter(raw in raw(), at in 0u8..10, shock in 0.1f64..=1.0, unit in 1e-6f64..1e6) {
+        let id = format!("n{}", at % raw.products.len() as u8);
+        let mut scaled = raw.clone();
+        scaled.flows.iter_mut().for_each(|flow| flow.2 *= unit);
+        let thresholds = raw.rules.iter().any(|r| r.0 == 3);
+        for substitution in SUBSTITUTIONS {
+            let options = ModelOptions { direction: Direction::Both, substitution, ..ModelOptions::default() };
+            let one = losses(&build(&raw), &options, &[loss_of(&id, shock)]);
+            let other = losses(&build(&scaled), &options, &[loss_of(&id, shock)]);
+            for (a, b) in one.iter().zip(&other) {
+                prop_assert!(thresholds || (a - b).abs() < 1e-8, "{substitution:?} {a} {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn splitting_a_node_changes_nothing(raw in raw(), at in 0u8..10, clones in 2u8..5, shock in 0.1f64..=1.0) {
+        let n = raw.products.len() as u8;
+        let node = at % n;
+        // Each clone takes an equal part of every flow from and to the node.
+        let mut split = raw.clone();
+        let mut ids = vec![node];
+        for k in 1..clones {
+            split.products.push(raw.products[node as usize]);
+            ids.push(n + k - 1);
+        }
+        split.flows.clear();
+        for &(from, to, q) in &raw.flows {
+            let ends = |v: u8| if v == node { ids.clone() } else { vec![v] };
+            let (froms, tos) = (ends(from), ends(to));
+            let part = q / (froms.len() * tos.len()) as f64;
+            for &a in &froms {
+                split.flows.extend(tos.iter().map(|&b| (a, b, part)));
+            }
+        }
+        let whole = [loss_of(&format!("n{node}"), shock)];
+        let parts: Vec<Shock> = ids.iter().map(|v| loss_of(&format!("n{v}"), shock)).collect();
+        let (one, many) = (build(&raw), build(&split));
+        let thresholds = raw.rules.iter().any(|r| r.0 == 3);
+        for substitution in [Substitution::None, Substitution::MarketShare] {
+            let options = ModelOptions { direction: Direction::Both, substitution, ..ModelOptions::default() };
+            let a = losses(&one, &options, &whole);
+            let b = losses(&many, &options, &parts);
+            for v in 0..n {
+                let id = format!("n{v}");
+                let (x, y) = (a[one.index(&id).unwrap() as usize], b[many.index(&id).unwrap() as usize]);
+                prop_assert!(thresholds || (x - y).abs() < 1e-7, "{substitution:?} {id} {x} {y}");
             }
         }
     }

@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use crate::graph::Snapshot;
 
-use super::outcome::TargetNodes;
 use super::rows::{ArrivalScale, Binding, InputRule, Rows};
 use super::solve::Side;
+use super::target::TargetNodes;
 
 /// Chains are not followed below this share of the target's loss.
 const SMALLEST_SHARE: f64 = 1e-4;
@@ -46,7 +46,7 @@ pub fn parts<S: ArrivalScale<1>>(
     node: u32,
     shock: f64,
     losses: &[[f64; 1]],
-    shut: &[f64],
+    cut: impl Fn(usize) -> f64,
     scale: &S,
     stamps: &[u32],
 ) -> Vec<Part> {
@@ -81,7 +81,7 @@ pub fn parts<S: ArrivalScale<1>>(
             if short <= 0.0 {
                 continue;
             }
-            let cut = shut.get(e).is_some_and(|&s| s > before);
+            let cut = cut(e) > before;
             let origin = if cut { Origin::Cut(e) } else { Origin::Supplier(source, e) };
             parts.push(Part { origin, amount: short });
             total += short;
@@ -224,7 +224,7 @@ impl<'a> Explainer<'a> {
                     node,
                     shock,
                     &self.side.losses,
-                    self.side.shut,
+                    |e| self.side.cut(e)[0],
                     &self.side.scale(),
                     self.side.stamps(),
                 ))

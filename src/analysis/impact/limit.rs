@@ -1,11 +1,22 @@
-//! The exact limit, component by component.
+//! The exact limit, component by component, in `L` scenarios at once.
 //!
 //! The map is condensed into strongly connected components (losses travel along the arcs). A
 //! component without a cycle takes one evaluation; inside a cycle the map is iterated in place
-//! (Gauss-Seidel), and where that is slow the limit of the active piece is solved for directly
-//! (policy iteration, Howard 1960).
+//! (Gauss-Seidel). Where that is slow, three states show how far the limit is at least, and where
+//! little still moves the limit of the active piece is solved for directly (policy iteration,
+//! Howard 1960).
 //!
-//! With losses `l <= F(l)` below the least fixed point and the active affine piece `M z + r` of
+//! **Extrapolation.** A few passes map losses `z` to `G(z)`; G is monotone, and along a ray convex as
+//! long as no loss reaches 1 and no arrival leaves its linear part (maxima and sums of increasing
+//! affine maps, composed). Let `d = G(l) - l` and `d' = G(l + d) - (l + d) >= t d` for a `t < 1`
+//! (a Collatz-Wielandt bound). By convexity `G(l + s d) >= l + d + s d'` for `s >= 1`, so with
+//! `l + s d` also `l + (1 + s t) d` lies below the least fixed point, and by induction so does
+//! `l + s d` for every `s <= 1 / (1 - t)`, and with it `l + d + s d'`.
+//!
+//! Missing orders follow a linear map whose fixed point above a shock is unique on the nodes that
+//! it reaches: there the rate is estimated (a Rayleigh quotient), and losses may fall again.
+//!
+//! **Policy iteration.** With losses `l <= F(l)` below the least fixed point and the active affine piece `M z + r` of
 //! every node at `l` (so `F(z) >= min(1, M z + r)` as long as no arrival leaves its linear part),
 //! let `y` be the fixed point of `min(1, M z + r)`, found from above: nodes that stay below 1 form
 //! a set A, `y_A = (I - M_AA)^-1 (M_AC 1 + r)`. If every pivot of that elimination is positive,
@@ -16,13 +27,29 @@
 //! short there. Without positive pivots iteration goes on alone.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::analysis::{Cancelled, Progress};
 
-use super::rows::{ArrivalScale, Binding, InputRule, Rows};
+use super::node_set::NodeSet;
+use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows, greater, lesser};
+use super::solve::{all_lost, bounds};
 
-/// Passes over a cycle before the active piece is solved directly.
-const PASSES: usize = 30;
+/// Passes over a cycle that settle it, and the length of each of the two windows of passes whose
+/// steps are compared; one after the other. Long windows see through losses that go round in waves.
+const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
+/// The same where the map is linear.
+const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
+/// Steps up to this may be rounding alone.
+const NOISE: f64 = 1e-14;
+/// Passes over a cycle before its active piece is solved directly, if little of it still moves.
+const FIRST_DIRECT: usize = 20;
+/// Most unknowns of such a piece in the first passes, when iteration alone may be faster.
+const LARGEST_EARLY_SYSTEM: usize = 150;
+/// Passes after which iteration alone is slow.
+const MANY_PASSES: usize = 240;
 /// Passes after which iteration gives up (the residual is reported).
 const MOST_PASSES: usize = 2_000_000;
 /// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
@@ -31,109 +58,411 @@ const LARGEST_SYSTEM: usize = 600;
 /// When each node's loss last grew, in evaluations.
 #[derive(Debug, Clone, Default)]
 pub struct Stamps {
-    /// By node.
+    /// By node; empty: not kept.
     pub of: Vec<u32>,
     /// The present moment.
     pub now: u32,
 }
 
-/// Raises `losses` to the least fixed point above `shock`; they must lie below it. Returns the
-/// largest change of the last pass.
+/// The scenarios that are solved. Losses must lie below the limit.
+pub struct LaneState<'s, const L: usize> {
+    /// Shock of each node.
+    pub shock: &'s [[f64; L]],
+    /// Loss of each node.
+    pub losses: &'s mut [[f64; L]],
+    /// When losses last grew.
+    pub stamps: &'s mut Stamps,
+    /// Nodes with a shock or a loss in some lane.
+    pub touched: &'s mut Vec<u32>,
+    /// Nodes to look at, by their rank in [`Rows::order`]; empty afterwards.
+    pub dirty: &'s mut NodeSet,
+}
+
+/// How far [`solve`] came.
+#[derive(Debug, Clone, Copy)]
+pub struct Solved<const L: usize> {
+    /// Largest change of the last pass over any cycle.
+    pub residual: [f64; L],
+    /// Largest change of all.
+    pub moved: [f64; L],
+}
+
+/// Raises losses of the `active` lanes to the least fixed point above the shock.
 ///
 /// # Errors
 /// [`Cancelled`] if `progress` says so.
-pub fn solve<S: ArrivalScale<1>>(
+pub fn solve<const L: usize, S: LaneScale<L>>(
     rows: &Rows,
-    shock: &[f64],
-    losses: &mut [[f64; 1]],
-    stamps: &mut Stamps,
+    mut state: LaneState<'_, L>,
     scale: &S,
+    active: &[bool; L],
     tolerance: f64,
     progress: &Progress,
-) -> Result<f64, Cancelled> {
-    let order = rows.condensation();
-    let mut worst = 0.0f64;
-    // A node is evaluated if one of its inputs has a loss, or is cut.
-    let mut dirty = vec![true; losses.len()];
-    for component in 0..order.len() {
-        let members = order.members(component);
-        if let [node] = *members
-            && !rows.dependents(node).contains(&node)
-        {
-            evaluate(rows, shock, losses, stamps, scale, node);
-            continue;
-        }
-        progress.check()?;
-        let residual = solve_cycle(
-            rows, shock, losses, stamps, scale, members, &mut dirty, tolerance, progress,
-        )?;
-        worst = worst.max(residual);
-    }
-    Ok(worst)
-}
-
-fn evaluate<S: ArrivalScale<1>>(
-    rows: &Rows,
-    shock: &[f64],
-    losses: &mut [[f64; 1]],
-    stamps: &mut Stamps,
-    scale: &S,
-    node: u32,
-) -> f64 {
-    let v = node as usize;
-    let [new] = rows.node_loss(node, &[shock[v]], losses, scale);
-    let step = new - losses[v][0];
-    if step > 0.0 {
-        losses[v][0] = new;
-        stamps.now += 1;
-        stamps.of[v] = stamps.now;
-    }
-    step.max(0.0)
-}
-
-#[expect(clippy::too_many_arguments, reason = "the state of one solve, passed down once")]
-fn solve_cycle<S: ArrivalScale<1>>(
-    rows: &Rows,
-    shock: &[f64],
-    losses: &mut [[f64; 1]],
-    stamps: &mut Stamps,
-    scale: &S,
-    members: &[u32],
-    dirty: &mut [bool],
-    tolerance: f64,
-    progress: &Progress,
-) -> Result<f64, Cancelled> {
-    let mut change = f64::INFINITY;
-    let mut direct = true;
-    let mut since_direct = 0;
-    for pass in 0..MOST_PASSES {
-        if pass % 64 == 0 {
+) -> Result<Solved<L>, Cancelled> {
+    let order = rows.order();
+    let end = order.nodes.len() as u32;
+    let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
+    let mut cursor = 0;
+    while let Some(first) = state.dirty.next(cursor) {
+        // What lies before the next cycle is exact after one pass.
+        let next = order.cycles.partition_point(|cycle| cycle.end <= first);
+        let cycle = order.cycles.get(next).cloned().unwrap_or(end..end);
+        let moved = pass(rows, &mut state, scale, *active, first..cycle.start.max(first));
+        raise(&mut solved.moved, moved);
+        cursor = cycle.end;
+        if state.dirty.next(cycle.start).is_some_and(|rank| rank < cycle.end) {
             progress.check()?;
+            let of_cycle =
+                solve_cycle(rows, &mut state, scale, *active, cycle, tolerance, progress)?;
+            raise(&mut solved.moved, of_cycle.moved);
+            raise(&mut solved.residual, of_cycle.residual);
         }
-        change = 0.0f64;
-        for &node in members {
-            if !dirty[node as usize] {
+    }
+    Ok(solved)
+}
+
+fn raise<const L: usize>(most: &mut [f64; L], by: [f64; L]) {
+    for lane in 0..L {
+        most[lane] = greater(most[lane], by[lane]);
+    }
+}
+
+/// Evaluates the dirty nodes of a range of ranks in order, in place. Returns the largest change.
+fn pass<const L: usize, S: ArrivalScale<L>>(
+    rows: &Rows,
+    state: &mut LaneState<'_, L>,
+    scale: &S,
+    active: [bool; L],
+    range: Range<u32>,
+) -> [f64; L] {
+    Arch::new().dispatch(Pass { rows, state, scale, active, range })
+}
+
+struct Pass<'p, 's, const L: usize, S> {
+    rows: &'p Rows,
+    state: &'p mut LaneState<'s, L>,
+    scale: &'p S,
+    active: [bool; L],
+    range: Range<u32>,
+}
+
+impl<const L: usize, S: ArrivalScale<L>> WithSimd for Pass<'_, '_, L, S> {
+    type Output = [f64; L];
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) -> [f64; L] {
+        let Self { rows, state, scale, active, range } = self;
+        let order = rows.order();
+        let bounds = bounds(active);
+        // Losses never shrink; rounding must not make them. In a linear map they may.
+        let keep = if rows.is_linear() { 0.0 } else { 1.0 };
+        let keep = active.map(|a| if a { keep } else { 1.0 });
+        let mut change = [0.0; L];
+        let mut cursor = range.start;
+        while let Some(rank) = state.dirty.take(cursor, range.end) {
+            cursor = rank;
+            let node = order.nodes[rank as usize];
+            let v = node as usize;
+            let old = state.losses[v];
+            if !rows.is_linear() && all_lost(&old, &bounds) {
                 continue;
             }
-            dirty[node as usize] = false;
-            let step = evaluate(rows, shock, losses, stamps, scale, node);
-            if step > 0.0 {
-                change = change.max(step);
+            let mut new = rows.node_loss(node, &state.shock[v], state.losses, scale);
+            let mut moved = 0.0;
+            for lane in 0..L {
+                new[lane] = greater(lesser(new[lane], bounds[lane]), keep[lane] * old[lane]);
+                let step = greater(new[lane] - old[lane], old[lane] - new[lane]);
+                moved += step;
+                change[lane] = greater(change[lane], step);
+            }
+            if moved > 0.0 {
+                if old == [0.0; L] && state.shock[v] == [0.0; L] {
+                    state.touched.push(node);
+                }
+                if let Some(stamp) = state.stamps.of.get_mut(v) {
+                    state.stamps.now += 1;
+                    *stamp = state.stamps.now;
+                }
+                state.losses[v] = new;
                 for &dependent in rows.dependents(node) {
-                    dirty[dependent as usize] = true;
+                    state.dirty.insert(order.rank[dependent as usize]);
                 }
             }
         }
-        if change <= tolerance {
+        change
+    }
+}
+
+fn solve_cycle<const L: usize, S: LaneScale<L>>(
+    rows: &Rows,
+    state: &mut LaneState<'_, L>,
+    scale: &S,
+    mut active: [bool; L],
+    range: Range<u32>,
+    tolerance: f64,
+    progress: &Progress,
+) -> Result<Solved<L>, Cancelled> {
+    let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
+    let members = &rows.order().nodes[range.start as usize..range.end as usize];
+    // Losses before the first and before the second of two windows.
+    let mut before: Vec<[f64; L]> = Vec::new();
+    let mut between: Vec<[f64; L]> = Vec::new();
+    let schedule = if rows.is_linear() { LINEAR_WINDOWS } else { WINDOWS };
+    let mut rounds = schedule.iter().cycle();
+    let mut round = rounds.next().copied().unwrap_or((0, 1));
+    let mut in_round = 0;
+    let mut last = [f64::INFINITY; L];
+    let most_loss = highest(rows, state, scale, members);
+    for number in 1..=MOST_PASSES {
+        if number % 16 == 0 {
+            progress.check()?;
+        }
+        let (settling, window) = round;
+        if in_round == settling {
+            copy(members, state.losses, &mut before);
+        } else if in_round == settling + window {
+            copy(members, state.losses, &mut between);
+        }
+        let change = pass(rows, state, scale, active, range.clone());
+        in_round += 1;
+        raise(&mut solved.moved, change);
+        for lane in 0..L {
+            if active[lane] {
+                solved.residual[lane] = change[lane];
+                active[lane] = change[lane] > tolerance;
+            }
+        }
+        if !active.contains(&true) {
             break;
         }
-        since_direct += 1;
-        if direct && since_direct >= PASSES {
-            since_direct = 0;
-            direct = newton_step(rows, shock, losses, scale, members, dirty);
+        if in_round < settling + 2 * window {
+            continue;
+        }
+        in_round = 0;
+        round = rounds.next().copied().unwrap_or(round);
+        let mut length = if rows.is_linear() {
+            // Fast modes grow by an extrapolation: after one that did not help, they settle first.
+            let helps: [bool; L] =
+                std::array::from_fn(|lane| active[lane] && change[lane] < 0.5 * last[lane]);
+            let lengths = rayleigh(state.losses, helps, members, &before, &between);
+            for lane in 0..L {
+                last[lane] = if lengths[lane] > 1.0 { change[lane] } else { f64::INFINITY };
+            }
+            lengths
+        } else {
+            safe_length(rows, state.losses, active, members, &before, &between)
+        };
+        let largest = if number < MANY_PASSES { LARGEST_EARLY_SYSTEM } else { LARGEST_SYSTEM };
+        for lane in (0..L).filter(|&lane| active[lane] && number >= FIRST_DIRECT) {
+            let moving: Vec<u32> = members
+                .iter()
+                .zip(&before)
+                .filter(|&(&v, before)| state.losses[v as usize][lane] != before[lane])
+                .map(|(&v, _)| v)
+                .collect();
+            if (1..=largest).contains(&moving.len())
+                && newton_lane(rows, state, scale, lane, &moving, most_loss[lane])
+            {
+                length[lane] = 0.0;
+            }
+        }
+        extrapolate(rows, state, members, &between, length, most_loss);
+    }
+    // Changes within the tolerance were not followed.
+    while state.dirty.take(range.start, range.end).is_some() {}
+    Ok(solved)
+}
+
+/// Most that any member of a cycle can lose. In a linear map nobody loses more than the worst of
+/// the shocks, the cuts and the nodes outside on which the cycle depends: shares add up to 1. Where
+/// nothing leaves the cycle this picks the least of many fixed points.
+fn highest<const L: usize, S: ArrivalScale<L>>(
+    rows: &Rows,
+    state: &LaneState<'_, L>,
+    scale: &S,
+    members: &[u32],
+) -> [f64; L] {
+    if !rows.is_linear() {
+        return [1.0; L];
+    }
+    let rank = &rows.order().rank;
+    let first = members.first().map_or(0, |&v| rank[v as usize]);
+    let inside = first..first + members.len() as u32;
+    let mut most = [0.0; L];
+    for &v in members {
+        raise(&mut most, state.shock[v as usize]);
+        for e in rows.groups(v).flat_map(|group| rows.arrivals(group)) {
+            let source = rows.source(e);
+            let outside = !inside.contains(&rank[source as usize]);
+            let mut loss = if outside { state.losses[source as usize] } else { [0.0; L] };
+            scale.apply(&mut loss, e, source);
+            raise(&mut most, loss);
         }
     }
-    Ok(change)
+    most
+}
+
+fn copy<const L: usize>(members: &[u32], losses: &[[f64; L]], to: &mut Vec<[f64; L]>) {
+    to.clear();
+    to.extend(members.iter().map(|&v| losses[v as usize]));
+}
+
+/// How many times the last step the limit lies beyond the last state but one, at least, in each
+/// lane (see the head of this file).
+fn safe_length<const L: usize>(
+    rows: &Rows,
+    losses: &[[f64; L]],
+    active: [bool; L],
+    members: &[u32],
+    before: &[[f64; L]],
+    between: &[[f64; L]],
+) -> [f64; L] {
+    let mut rate = [f64::INFINITY; L];
+    // Largest s for which no loss passes 1.
+    let mut reach = [f64::INFINITY; L];
+    for (k, &v) in members.iter().enumerate() {
+        let now = losses[v as usize];
+        for lane in 0..L {
+            let first = between[k][lane] - before[k][lane];
+            let second = now[lane] - between[k][lane];
+            if first.max(second) > NOISE {
+                // A loss that has just reached 1 makes a kink.
+                let ratio = if now[lane] < 1.0 { second / first.max(NOISE) } else { 0.0 };
+                rate[lane] = lesser(rate[lane], ratio);
+                let most = ((1.0 - before[k][lane]) / first.max(f64::MIN_POSITIVE))
+                    .min((1.0 - between[k][lane]) / second.max(f64::MIN_POSITIVE));
+                reach[lane] = lesser(reach[lane], most);
+            }
+        }
+    }
+    if !rows.is_proportional() {
+        kinks(rows, losses, members, before, between, &mut reach);
+    }
+    std::array::from_fn(|lane| {
+        if !active[lane] || rate[lane] <= 0.0 || rate[lane].is_infinite() {
+            return 0.0;
+        }
+        let s = if rate[lane] < 1.0 { 1.0 / (1.0 - rate[lane]) } else { f64::INFINITY };
+        s.min(reach[lane])
+    })
+}
+
+/// The same where the map is linear: the rate at which steps shrink is that of the slowest mode.
+fn rayleigh<const L: usize>(
+    losses: &[[f64; L]],
+    active: [bool; L],
+    members: &[u32],
+    before: &[[f64; L]],
+    between: &[[f64; L]],
+) -> [f64; L] {
+    let (mut both, mut square) = ([0.0; L], [0.0; L]);
+    for (k, &v) in members.iter().enumerate() {
+        let now = losses[v as usize];
+        for lane in 0..L {
+            let first = between[k][lane] - before[k][lane];
+            both[lane] += first * (now[lane] - between[k][lane]);
+            square[lane] += first * first;
+        }
+    }
+    std::array::from_fn(|lane| {
+        let rate = both[lane] / square[lane];
+        if active[lane] && rate > 0.0 && rate < 1.0 - 1e-9 { 1.0 / (1.0 - rate) } else { 0.0 }
+    })
+}
+
+/// Moves lanes by `length` times their last step from the last state but one.
+fn extrapolate<const L: usize>(
+    rows: &Rows,
+    state: &mut LaneState<'_, L>,
+    members: &[u32],
+    between: &[[f64; L]],
+    length: [f64; L],
+    most_loss: [f64; L],
+) {
+    if length.iter().all(|&s| s <= 1.0) {
+        return;
+    }
+    let order = rows.order();
+    for (k, &node) in members.iter().enumerate() {
+        let v = node as usize;
+        let now = state.losses[v];
+        let mut new = now;
+        for lane in 0..L {
+            let step = now[lane] - between[k][lane];
+            if length[lane] > 1.0 && step.abs() > NOISE {
+                let far = between[k][lane] + length[lane] * step;
+                new[lane] = far.clamp(0.0, most_loss[lane]).max(state.shock[v][lane]);
+            }
+        }
+        if new != now {
+            state.losses[v] = new;
+            state.dirty.insert(order.rank[v]);
+            for &dependent in rows.dependents(node) {
+                state.dirty.insert(order.rank[dependent as usize]);
+            }
+        }
+    }
+}
+
+/// Shortens `reach` to where the first arrival from `members` leaves its linear part.
+fn kinks<const L: usize>(
+    rows: &Rows,
+    losses: &[[f64; L]],
+    members: &[u32],
+    before: &[[f64; L]],
+    between: &[[f64; L]],
+    reach: &mut [f64; L],
+) {
+    let mut place = vec![u32::MAX; losses.len()];
+    for (k, &v) in members.iter().enumerate() {
+        place[v as usize] = k as u32;
+    }
+    for &consumer in members {
+        for e in rows.groups(consumer).flat_map(|g| rows.arrivals(g)) {
+            let source = rows.source(e) as usize;
+            let Some(k) = Some(place[source] as usize).filter(|&k| k < members.len()) else {
+                continue;
+            };
+            for lane in 0..L {
+                let start = before[k][lane];
+                let second = losses[source][lane] - between[k][lane];
+                let first = (between[k][lane] - start).max(second);
+                if first > NOISE {
+                    let (_, end) = rows.ration(e).slope(start);
+                    reach[lane] = lesser(reach[lane], (end - start) / first - 1.0);
+                }
+            }
+        }
+    }
+}
+
+/// One step of policy iteration in one lane.
+fn newton_lane<const L: usize, S: LaneScale<L>>(
+    rows: &Rows,
+    state: &mut LaneState<'_, L>,
+    scale: &S,
+    lane: usize,
+    members: &[u32],
+    most_loss: f64,
+) -> bool {
+    let mut losses: Vec<[f64; 1]> = state.losses.iter().map(|l| [l[lane]]).collect();
+    let shock: Vec<f64> = state.shock.iter().map(|s| s[lane]).collect();
+    if !newton_step(rows, &shock, &mut losses, &scale.lane(lane), members) {
+        return false;
+    }
+    let order = rows.order();
+    for &node in members {
+        let v = node as usize;
+        let loss = losses[v][0].min(most_loss);
+        if loss != state.losses[v][lane] {
+            state.losses[v][lane] = loss;
+            state.dirty.insert(order.rank[v]);
+            for &dependent in rows.dependents(node) {
+                state.dirty.insert(order.rank[dependent as usize]);
+            }
+        }
+    }
+    true
 }
 
 /// One step along the active piece. False if the piece could not be solved (then iteration goes
@@ -144,7 +473,6 @@ fn newton_step<S: ArrivalScale<1>>(
     losses: &mut [[f64; 1]],
     scale: &S,
     members: &[u32],
-    dirty: &mut [bool],
 ) -> bool {
     // Unknowns: members whose loss still depends on other members.
     let mut number: BTreeMap<u32, usize> = BTreeMap::new();
@@ -213,7 +541,7 @@ fn newton_step<S: ArrivalScale<1>>(
     for (k, (node, _)) in moving.iter().enumerate() {
         let now = losses[*node as usize][0];
         let step = solution[k] - now;
-        if !step.is_finite() || step < -1e-9 {
+        if !step.is_finite() || step < -1e-9 && !rows.is_linear() {
             return false;
         }
         if step > 0.0 && now + step > ends[k] {
@@ -223,12 +551,8 @@ fn newton_step<S: ArrivalScale<1>>(
     for (k, (node, _)) in moving.iter().enumerate() {
         let v = *node as usize;
         let step = (solution[k] - losses[v][0]) * length;
-        if step > 0.0 {
+        if step > 0.0 || rows.is_linear() {
             losses[v][0] = (losses[v][0] + step).min(1.0);
-            dirty[v] = true;
-            for &dependent in rows.dependents(*node) {
-                dirty[dependent as usize] = true;
-            }
         }
     }
     true

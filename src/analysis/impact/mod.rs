@@ -7,14 +7,17 @@
 pub mod explain;
 pub mod limit;
 pub mod model;
+pub mod node_set;
 pub mod outcome;
 pub mod rationing;
 pub mod rows;
 pub mod shock;
 pub mod solve;
 pub mod substitution;
+pub mod target;
 
 pub use model::{ImpactModel, LANES, Losses, Prepared, Solution};
-pub use outcome::{Outcome, TargetNodes, ZeroReason, outcomes};
+pub use outcome::{Outcome, ZeroReason, outcomes};
 pub use shock::{ImpactError, Shocks};
 pub use solve::Ending;
+pub use target::TargetNodes;

@@ -1,6 +1,6 @@
 //! A model ready to evaluate scenarios: one snapshot under one set of options.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
@@ -9,15 +9,19 @@ use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::model::Symbol;
 use crate::model::scenario::{
-    ModelOptions, Rationing, Response, ScenarioError, StopRule, Substitution,
+    ModelOptions, Rationing, RationingRule, Response, ScenarioError, StopRule, Substitution,
 };
 use crate::model::selector::suggest;
 
+use super::explain::Labels;
+use super::node_set::NodeSet;
 use super::rationing::{Classes, rations};
 use super::rows::Rows;
 use super::shock::{ImpactError, Shocks};
-use super::solve::{Ending, NodeShock, Side, StopAt, run};
-use super::substitution::{FactorRule, Markets, NewSupply, PooledGroup, PooledMarket, Pools};
+use super::solve::{ArrivalCuts, Ending, NodeShock, Side, StopAt, run};
+use super::substitution::{
+    FactorRule, Markets, NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools,
+};
 
 /// Scenarios that are evaluated in one pass of the rows.
 pub const LANES: usize = 8;
@@ -32,8 +36,11 @@ pub struct ImpactModel {
     up: Option<Rows>,
     /// Markets of the replaceability factors.
     markets: Option<Markets>,
-    pooled: Option<PoolPlan>,
+    /// Which markets settle losses.
+    pooled: Option<Arc<PoolPlan>>,
     index_weight: Vec<f64>,
+    labels: OnceLock<Labels>,
+    critical_first: OnceLock<Option<Rationing>>,
 }
 
 /// Order of the nodes of one product by how late in its chain they are: those that deliver before
@@ -73,14 +80,6 @@ impl<'a> NewCapacity<'a> {
     }
 }
 
-/// Which markets settle losses, before any shock.
-struct PoolPlan {
-    markets: Vec<PooledMarket>,
-    slot: Vec<u32>,
-    market_of: Vec<u32>,
-    consumers: Vec<u32>,
-}
-
 /// A scenario that was run: the state at its end.
 pub struct Solution<'m> {
     /// Missing inputs.
@@ -110,11 +109,9 @@ impl Solution<'_> {
 
 /// What a scenario's shocks and responses do to the rows: must outlive its [`Solution`].
 pub struct Prepared<'m> {
-    shut_down: Vec<f64>,
-    shut_up: Vec<f64>,
     pools: Option<Pools<'m>>,
-    down: NodeShock,
-    up: NodeShock,
+    down: (NodeShock, ArrivalCuts),
+    up: (NodeShock, ArrivalCuts),
 }
 
 /// Losses of one scenario of a batch.
@@ -186,6 +183,8 @@ impl ImpactModel {
             markets: None,
             pooled: None,
             index_weight,
+            labels: OnceLock::new(),
+            critical_first: OnceLock::new(),
             snapshot,
         };
         match options.substitution {
@@ -215,6 +214,27 @@ impl ImpactModel {
     /// Consumer classes under the rationing in force.
     pub fn classes(&self) -> &Classes {
         &self.classes
+    }
+
+    /// Product and stage of every node, numbered (made at first use).
+    pub fn labels(&self) -> &Labels {
+        self.labels.get_or_init(|| Labels::new(&self.snapshot))
+    }
+
+    /// The rationing that serves critical uses first: that in force if it has an order of service,
+    /// else the standard one; `None` where the graph has no critical uses (found at first use).
+    pub fn critical_first(&self) -> Option<&Rationing> {
+        let found = self.critical_first.get_or_init(|| {
+            let standard = Rationing { rule: RationingRule::Priority, ..Rationing::default() };
+            let (rationing, classes) = if self.rationing.rule == RationingRule::Priority {
+                (self.rationing.clone(), Some(self.classes.clone()))
+            } else {
+                let classes = Classes::of(&self.snapshot, &standard).ok();
+                (standard, classes)
+            };
+            classes.filter(|c| c.of.iter().any(|&class| class < c.rest())).map(|_| rationing)
+        });
+        found.as_ref()
     }
 
     /// Rows of missing inputs, if asked for.
@@ -300,7 +320,7 @@ impl ImpactModel {
         let rest = self.classes.rest();
         let mut slot = vec![u32::MAX; snapshot.group_count()];
         let mut market_of = Vec::new();
-        let mut consumers = Vec::new();
+        let mut consumer_of = Vec::new();
         for v in snapshot.nodes() {
             for group in snapshot.groups(v) {
                 let arrivals = snapshot.group_arrivals(group);
@@ -327,56 +347,52 @@ impl ImpactModel {
                     critical: critical[v as usize],
                     end_use,
                 });
-                consumers.push(v);
+                consumer_of.push(v);
             }
         }
-        consumers.dedup();
-        self.pooled = Some(PoolPlan { markets, slot, market_of, consumers });
+        let classes = self.classes.count;
+        let plan = PoolPlan::new(rows, markets, slot, market_of, consumer_of, classes);
+        self.pooled = Some(Arc::new(plan));
     }
 
-    /// Markets that settle losses under these shocks, with the share of each arrival that is cut.
-    pub(crate) fn pools<'m>(&'m self, shocks: &Shocks, shut: &[f64]) -> Option<Pools<'m>> {
-        let (Some(plan), Some(rows)) = (&self.pooled, &self.down) else { return None };
-        let restricted = shocks.restricted();
-        let mut markets = plan.markets.clone();
-        for market in &mut markets {
-            market.spare.retain(|(node, _)| restricted.binary_search(node).is_err());
-        }
+    /// Markets that settle losses under these shocks and cuts of arrivals.
+    pub(crate) fn pools(
+        &self,
+        shocks: &Shocks,
+        cuts: &[(usize, f64, u32)],
+    ) -> Option<Pools<'_>> {
         Some(Pools {
-            markets,
-            slot: plan.slot.clone(),
-            market_of: plan.market_of.clone(),
-            rows,
-            shut: shut.to_vec(),
-            restricted,
-            classes: self.classes.count,
-            consumers: plan.consumers.clone(),
+            plan: self.pooled.clone()?,
+            rows: self.down.as_ref()?,
+            shut: cuts.iter().map(|&(arrival, share, _)| (arrival, share)).collect(),
+            restricted: shocks.restricted(),
         })
     }
 
     /// Turns shocks into what the rows need.
     pub fn prepare(&self, shocks: &Shocks) -> Prepared<'_> {
-        let cuts = shocks.flow_cuts();
-        let (mut shut_down, mut shut_up) = (Vec::new(), Vec::new());
-        if !cuts.is_empty() {
-            let by_flow: FxHashMap<u32, f64> = cuts.into_iter().collect();
-            let of = |flow: u32| by_flow.get(&flow).copied().unwrap_or(0.0);
-            if self.down.is_some() {
-                shut_down = self.snapshot.arrival_flows().iter().map(|&e| of(e)).collect();
+        let (down, up) = self.sides_of(shocks);
+        Prepared { pools: self.pools(shocks, &down.1), down, up }
+    }
+
+    /// Shocks and cuts of both directions.
+    fn sides_of(&self, shocks: &Shocks) -> ((NodeShock, ArrivalCuts), (NodeShock, ArrivalCuts)) {
+        let flows = &self.snapshot.network().flows;
+        let (mut down_cuts, mut up_cuts) = (ArrivalCuts::new(), ArrivalCuts::new());
+        for (flow, share) in shocks.flow_cuts() {
+            let (from, to) = (flows.from[flow as usize], flows.to[flow as usize]);
+            let arrivals = self.snapshot.arrivals(to);
+            let of_consumer = &self.snapshot.arrival_flows()[arrivals.clone()];
+            if let Some(k) = of_consumer.iter().position(|&e| e == flow) {
+                down_cuts.push((arrivals.start + k, share, to));
             }
-            if self.up.is_some() {
-                shut_up = (0..self.snapshot.flow_count() as u32).map(of).collect();
-            }
+            up_cuts.push((flow as usize, share, from));
         }
+        down_cuts.sort_unstable_by_key(|cut| cut.0);
         let nodes = shocks.node_losses();
-        let pools = self.pools(shocks, &shut_down);
-        Prepared {
-            shut_down,
-            shut_up,
-            pools,
-            down: nodes.iter().map(|&(v, d, _)| (v, d)).filter(|(_, d)| *d > 0.0).collect(),
-            up: nodes.iter().map(|&(v, _, u)| (v, u)).filter(|(_, u)| *u > 0.0).collect(),
-        }
+        let down = nodes.iter().map(|&(v, d, _)| (v, d)).filter(|(_, d)| *d > 0.0).collect();
+        let up = nodes.iter().map(|&(v, _, u)| (v, u)).filter(|(_, u)| *u > 0.0).collect();
+        ((down, down_cuts), (up, up_cuts))
     }
 
     /// What scales arrivals under the options.
@@ -433,13 +449,13 @@ impl ImpactModel {
         let mut sides: Vec<Side<'p, 1>> = Vec::with_capacity(2);
         if let Some(rows) = &self.down {
             let factors = self.factor_rule(prepared.pools.as_ref());
-            let mut side = Side::new(rows, &prepared.shut_down, factors);
-            side.start(&[&prepared.down]);
+            let mut side = Side::new(rows, factors);
+            side.start(std::iter::once((&prepared.down.0, &prepared.down.1)));
             sides.push(side);
         }
         if let Some(rows) = &self.up {
-            let mut side = Side::new(rows, &prepared.shut_up, None);
-            side.start(&[&prepared.up]);
+            let mut side = Side::new(rows, None);
+            side.start(std::iter::once((&prepared.up.0, &prepared.up.1)));
             sides.push(side);
         }
         let ending = run(&mut sides, 1, stop, progress)?[0];
@@ -460,102 +476,122 @@ impl ImpactModel {
         progress: &Progress,
         finish: impl Fn(usize, Losses) -> T + Sync,
     ) -> Result<Vec<T>, ImpactError> {
-        let chunks: Vec<Vec<T>> = scenarios
+        let order = self.neighbours(scenarios);
+        let pools = self.pools(&Shocks::default(), &[]);
+        // Scratch space, reused from chunk to chunk.
+        let idle: Mutex<Vec<Vec<Side<'_, LANES>>>> = Mutex::new(Vec::new());
+        let idle_now = || idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let chunks: Vec<Vec<(usize, T)>> = order
             .par_chunks(LANES)
-            .enumerate()
-            .map_init(
-                || None,
-                |scratch, (k, chunk)| {
-                    let losses = self.solve_chunk(chunk, scratch, progress)?;
-                    progress.advance(chunk.len() as u64)?;
-                    let first = k * LANES;
-                    Ok(losses.into_iter().enumerate().map(|(i, l)| finish(first + i, l)).collect())
-                },
-            )
+            .map(|chunk| {
+                let kept = idle_now().pop();
+                let mut sides = kept.unwrap_or_else(|| self.sides(pools.as_ref()));
+                let losses = self.solve_chunk(scenarios, chunk, &mut sides, progress)?;
+                idle_now().push(sides);
+                progress.advance(chunk.len() as u64)?;
+                Ok(chunk.iter().zip(losses).map(|(&k, l)| (k, finish(k, l))).collect())
+            })
             .collect::<Result<_, ImpactError>>()?;
-        Ok(chunks.into_iter().flatten().collect())
+        let mut results: Vec<Option<T>> = scenarios.iter().map(|_| None).collect();
+        for (k, result) in chunks.into_iter().flatten() {
+            results[k] = Some(result);
+        }
+        Ok(results.into_iter().flatten().collect())
     }
 
-    fn solve_chunk<'p>(
-        &'p self,
-        chunk: &[Shocks],
-        scratch: &mut Option<Vec<Side<'p, LANES>>>,
+    /// Scenarios in an order in which those side by side act on much the same nodes: by the place
+    /// of their first node in the direction in which losses travel.
+    fn neighbours(&self, scenarios: &[Shocks]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..scenarios.len()).collect();
+        if let Some(rows) = self.down.as_ref().or(self.up.as_ref())
+            && scenarios.len() > LANES
+        {
+            let rank = &rows.order().rank;
+            order.sort_by_cached_key(|&k| {
+                scenarios[k].first_node(&self.snapshot).map_or(u32::MAX, |v| rank[v as usize])
+            });
+        }
+        order
+    }
+
+    fn sides<'p>(&'p self, pools: Option<&'p Pools<'p>>) -> Vec<Side<'p, LANES>> {
+        let down = self.down.as_ref().map(|rows| Side::new(rows, self.factor_rule(pools)));
+        let up = self.up.as_ref().map(|rows| Side::new(rows, None));
+        down.into_iter().chain(up).collect()
+    }
+
+    fn solve_chunk(
+        &self,
+        scenarios: &[Shocks],
+        chunk: &[usize],
+        sides: &mut [Side<'_, LANES>],
         progress: &Progress,
     ) -> Result<Vec<Losses>, ImpactError> {
-        // Cuts and pools belong to one scenario: such scenarios run alone.
-        let alone = self.pooled.is_some() || chunk.iter().any(Shocks::has_cuts);
-        if alone {
+        // What markets may divert differs with the cuts: such scenarios run alone.
+        if self.pooled.is_some() && chunk.iter().any(|&k| scenarios[k].has_cuts()) {
             return chunk
                 .iter()
-                .map(|shocks| {
-                    let prepared = self.prepare(shocks);
+                .map(|&k| {
+                    let prepared = self.prepare(&scenarios[k]);
                     let solution = self.solve(&prepared, progress)?;
-                    let nodes = self.losses_of(solution.down.as_ref(), solution.up.as_ref(), 0);
+                    let (down, up) = (solution.down.as_ref(), solution.up.as_ref());
+                    let nodes = losses_of(down, up, &touched(down, up), 0);
                     Ok(Losses { nodes, ending: solution.ending })
                 })
                 .collect();
         }
-        let sides = scratch.get_or_insert_with(|| {
-            let mut sides = Vec::with_capacity(2);
-            if let Some(rows) = &self.down {
-                sides.push(Side::new(rows, &[], self.factor_rule(None)));
-            }
-            if let Some(rows) = &self.up {
-                sides.push(Side::new(rows, &[], None));
-            }
-            sides
-        });
-        let node_losses: Vec<Vec<(u32, f64, f64)>> =
-            chunk.iter().map(Shocks::node_losses).collect();
-        let pick = |up: bool| -> Vec<NodeShock> {
-            node_losses
-                .iter()
-                .map(|nodes| {
-                    nodes
-                        .iter()
-                        .map(|&(v, d, u)| (v, if up { u } else { d }))
-                        .filter(|(_, l)| *l > 0.0)
-                        .collect()
-                })
-                .collect()
-        };
-        let mut directions = Vec::with_capacity(2);
-        directions.extend(self.down.as_ref().map(|_| false));
-        directions.extend(self.up.as_ref().map(|_| true));
-        for (side, &up) in sides.iter_mut().zip(&directions) {
-            let shocks = pick(up);
-            side.start(&shocks.iter().collect::<Vec<_>>());
+        let shocks: Vec<_> = chunk.iter().map(|&k| self.sides_of(&scenarios[k])).collect();
+        let [down, up] = split(sides, self.down.is_some());
+        if let Some(side) = down {
+            side.start(shocks.iter().map(|(down, _)| (&down.0, &down.1)));
+        }
+        if let Some(side) = up {
+            side.start(shocks.iter().map(|(_, up)| (&up.0, &up.1)));
         }
         let endings = run(sides, chunk.len(), self.stop(), progress)?;
-        let mut sides = sides.iter();
-        let down = self.down.as_ref().and_then(|_| sides.next());
-        let up = self.up.as_ref().and_then(|_| sides.next());
+        let [down, up] = split(sides, self.down.is_some());
+        let (down, up) = (down.as_deref(), up.as_deref());
+        let touched = touched(down, up);
         Ok(endings
             .into_iter()
             .enumerate()
-            .map(|(lane, ending)| Losses { nodes: self.losses_of(down, up, lane), ending })
+            .map(|(lane, ending)| Losses { nodes: losses_of(down, up, &touched, lane), ending })
             .collect())
     }
+}
 
-    /// Losses of one lane, ascending by node.
-    fn losses_of<const L: usize>(
-        &self,
-        down: Option<&Side<'_, L>>,
-        up: Option<&Side<'_, L>>,
-        lane: usize,
-    ) -> Vec<(u32, f64, f64)> {
-        let mut nodes: Vec<u32> =
-            [down, up].into_iter().flatten().flat_map(|s| s.touched().iter().copied()).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        let of =
-            |side: Option<&Side<'_, L>>, v: u32| side.map_or(0.0, |s| s.losses[v as usize][lane]);
-        nodes
-            .into_iter()
-            .map(|v| (v, of(down, v), of(up, v)))
-            .filter(|(_, d, u)| d.max(*u) > 0.0)
-            .collect()
+/// The sides of a run by direction: downstream, upstream.
+fn split<S>(sides: &mut [S], downstream: bool) -> [Option<&mut S>; 2] {
+    let mut sides = sides.iter_mut();
+    let down = if downstream { sides.next() } else { None };
+    [down, sides.next()]
+}
+
+/// Nodes with a loss in some lane, ascending.
+fn touched<const L: usize>(down: Option<&Side<'_, L>>, up: Option<&Side<'_, L>>) -> Vec<u32> {
+    let sides = || [down, up].into_iter().flatten();
+    let mut set = NodeSet::new(sides().map(|s| s.losses.len()).max().unwrap_or(0));
+    sides().flat_map(|s| s.touched()).for_each(|&v| set.insert(v));
+    let mut nodes = Vec::new();
+    while let Some(v) = set.take(nodes.last().copied().unwrap_or(0), u32::MAX) {
+        nodes.push(v);
     }
+    nodes
+}
+
+/// Losses of one lane, ascending by node.
+fn losses_of<const L: usize>(
+    down: Option<&Side<'_, L>>,
+    up: Option<&Side<'_, L>>,
+    touched: &[u32],
+    lane: usize,
+) -> Vec<(u32, f64, f64)> {
+    let of = |side: Option<&Side<'_, L>>, v: u32| side.map_or(0.0, |s| s.losses[v as usize][lane]);
+    touched
+        .iter()
+        .map(|&v| (v, of(down, v), of(up, v)))
+        .filter(|(_, d, u)| d.max(*u) > 0.0)
+        .collect()
 }
 
 /// Dependence that is left of (output, input) pairs with a substitute.

@@ -59,7 +59,49 @@ pub struct Rows {
     ration: Vec<Ration>,
     dependent_start: Vec<u32>,
     dependents: Vec<u32>,
-    condensation: OnceLock<Condensation>,
+    linear: bool,
+    order: OnceLock<Order>,
+}
+
+/// The greater of two losses: one instruction, unlike `f64::max` (no loss is ever NaN).
+#[inline(always)]
+pub fn greater(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+/// The lesser of two losses.
+#[inline(always)]
+pub fn lesser(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+/// Nodes in the direction in which losses travel, component by component.
+#[derive(Debug)]
+pub struct Order {
+    /// The nodes.
+    pub nodes: Vec<u32>,
+    /// Position of each node in `nodes`.
+    pub rank: Vec<u32>,
+    /// Components with a cycle: their positions in `nodes`, ascending.
+    pub cycles: Vec<std::ops::Range<u32>>,
+}
+
+impl Order {
+    fn new(rows: &Rows) -> Self {
+        let condensation = Condensation::new(rows.node_count(), |node| rows.dependents(node));
+        let mut rank = vec![0; rows.node_count()];
+        for (position, &node) in condensation.nodes.iter().enumerate() {
+            rank[node as usize] = position as u32;
+        }
+        let cycles = (0..condensation.len())
+            .filter(|&c| match *condensation.members(c) {
+                [node] => rows.dependents(node).contains(&node),
+                _ => true,
+            })
+            .map(|c| condensation.starts[c]..condensation.starts[c + 1])
+            .collect();
+        Self { nodes: condensation.nodes, rank, cycles }
+    }
 }
 
 /// The input that binds a node.
@@ -143,7 +185,10 @@ impl Rows {
                     }
                 }
                 group_start.push(arrivals.start as u32);
-                group_rule.push(table.get(&(product, input)).copied().unwrap_or(0));
+                group_rule.push(match table.is_empty() {
+                    true => 0,
+                    false => table.get(&(product, input)).copied().unwrap_or(0),
+                });
                 let all = snapshot.in_strength(node);
                 group_share.push(if all > 0.0 { baseline / all } else { 0.0 });
             }
@@ -168,7 +213,8 @@ impl Rows {
             ration,
             dependent_start,
             dependents: network.flows.to.to_vec(),
-            condensation: OnceLock::new(),
+            linear: false,
+            order: OnceLock::new(),
         }
     }
 
@@ -212,7 +258,8 @@ impl Rows {
             ration: Vec::new(),
             dependent_start,
             dependents: snapshot.arrival_suppliers().to_vec(),
-            condensation: OnceLock::new(),
+            linear: true,
+            order: OnceLock::new(),
         }
     }
 
@@ -267,6 +314,16 @@ impl Rows {
         self.weight[arrival]
     }
 
+    /// True if every supplier serves all its consumers alike.
+    pub fn is_proportional(&self) -> bool {
+        self.ration.is_empty()
+    }
+
+    /// True if the map is linear but for the shock and cuts: one additive input for each node.
+    pub fn is_linear(&self) -> bool {
+        self.linear
+    }
+
     /// Rationing of an arrival.
     pub fn ration(&self, arrival: usize) -> Ration {
         self.ration.get(arrival).copied().unwrap_or(Ration::PROPORTIONAL)
@@ -279,14 +336,13 @@ impl Rows {
         &self.dependents[start as usize..end as usize]
     }
 
-    /// Components in the direction in which losses travel (computed at first use).
-    pub fn condensation(&self) -> &Condensation {
-        self.condensation
-            .get_or_init(|| Condensation::new(self.node_count(), |node| self.dependents(node)))
+    /// The order in which [`super::limit`] visits nodes (computed at first use).
+    pub fn order(&self) -> &Order {
+        self.order.get_or_init(|| Order::new(self))
     }
 
     /// Loss of one input in each of `L` scenarios.
-    #[inline]
+    #[inline(always)]
     pub fn group_loss<const L: usize, S: ArrivalScale<L>>(
         &self,
         group: usize,
@@ -296,19 +352,29 @@ impl Rows {
         if let Some(settled) = scale.settled(group) {
             return settled;
         }
+        let arrivals = self.arrivals(group);
+        let sources = &self.source[arrivals.clone()];
+        let weights = &self.weight[arrivals.clone()];
         let mut sum = [0.0; L];
-        for e in self.arrivals(group) {
-            let i = self.source[e];
-            let mut arrival = losses[i as usize];
-            if let Some(ration) = self.ration.get(e) {
+        if self.ration.is_empty() {
+            for (k, (&i, &w)) in sources.iter().zip(weights).enumerate() {
+                let mut arrival = losses[i as usize];
+                scale.apply(&mut arrival, arrivals.start + k, i);
+                for lane in 0..L {
+                    sum[lane] += w * arrival[lane];
+                }
+            }
+        } else {
+            let rations = &self.ration[arrivals.clone()];
+            for (k, ((&i, &w), ration)) in sources.iter().zip(weights).zip(rations).enumerate() {
+                let mut arrival = losses[i as usize];
                 for a in &mut arrival {
                     *a = ration.loss(*a);
                 }
-            }
-            scale.apply(&mut arrival, e, i);
-            let w = self.weight[e];
-            for lane in 0..L {
-                sum[lane] += w * arrival[lane];
+                scale.apply(&mut arrival, arrivals.start + k, i);
+                for lane in 0..L {
+                    sum[lane] += w * arrival[lane];
+                }
             }
         }
         let slack = self.slack(group);
@@ -321,7 +387,7 @@ impl Rows {
     }
 
     /// Loss of a node in each of `L` scenarios, given the losses of the nodes that act on it.
-    #[inline]
+    #[inline(always)]
     pub fn node_loss<const L: usize, S: ArrivalScale<L>>(
         &self,
         node: u32,
@@ -340,14 +406,12 @@ impl Rows {
             match rule {
                 InputRule::Limiting(dependence) => {
                     for lane in 0..L {
-                        worst[lane] = worst[lane].max(dependence * loss[lane]);
+                        worst[lane] = greater(worst[lane], dependence * loss[lane]);
                     }
                 }
                 InputRule::Threshold(most) => {
                     for lane in 0..L {
-                        if loss[lane] > most {
-                            worst[lane] = 1.0;
-                        }
+                        worst[lane] = if loss[lane] > most { 1.0 } else { worst[lane] };
                     }
                 }
                 InputRule::Additive => {
@@ -360,7 +424,7 @@ impl Rows {
             }
         }
         for lane in 0..L {
-            worst[lane] = worst[lane].max(added[lane]).min(1.0);
+            worst[lane] = lesser(greater(worst[lane], added[lane]), 1.0);
         }
         worst
     }
@@ -455,9 +519,21 @@ pub trait ArrivalScale<const L: usize> {
     fn slope(&self, slope: &mut [f64; L], at: f64, arrival: usize, supplier: u32);
 }
 
+/// A scale of which each lane can stand alone.
+pub trait LaneScale<const L: usize>: ArrivalScale<L> {
+    /// The scale of one lane.
+    fn lane(&self, lane: usize) -> impl ArrivalScale<1>;
+}
+
 /// Nothing beyond the supplier's own loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Unscaled;
+
+impl<const L: usize> LaneScale<L> for Unscaled {
+    fn lane(&self, _: usize) -> impl ArrivalScale<1> {
+        Self
+    }
+}
 
 impl<const L: usize> ArrivalScale<L> for Unscaled {
     #[inline(always)]

@@ -179,6 +179,17 @@ impl Shocks {
         nodes
     }
 
+    /// The first node that any shock acts on: a loss of its own, or what arrives over a cut flow.
+    pub fn first_node(&self, snapshot: &Snapshot) -> Option<u32> {
+        self.all
+            .iter()
+            .filter_map(|shock| match &shock.effect {
+                Effect::Loss { nodes, .. } => nodes.first().copied(),
+                Effect::Shut { flows, .. } => flows.first().map(|&e| snapshot.flow_to(e as usize)),
+            })
+            .min()
+    }
+
     /// True if any shock acts on flows.
     pub fn has_cuts(&self) -> bool {
         self.all.iter().any(|s| matches!(s.effect, Effect::Shut { .. }))

@@ -3,19 +3,31 @@
 //!
 //! Losses only grow, so the iteration converges to the least fixed point above the shock (Diem et
 //! al. 2022, Methods). Each lane stops on its own; what a lane computes does not depend on the
-//! other lanes, so results are the same bytes for any batch size.
+//! other lanes, so results are the same bytes for any batch size: a node is evaluated if an input
+//! of it moved in some lane, which changes nothing in the other lanes.
+
+use aligned_vec::AVec;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::analysis::{Cancelled, Progress};
 use crate::model::scenario::StopRule;
 
-use super::limit::{self, Stamps};
-use super::rows::{ArrivalScale, Rows};
+use super::limit::{self, LaneState, Stamps};
+use super::node_set::NodeSet;
+use super::rows::{ArrivalScale, LaneScale, Rows, Unscaled, greater, lesser};
 use super::substitution::{FactorRule, Factors};
 
 /// Most plain sweeps before the exact limit is computed by components.
 const PLAIN_SWEEPS: u64 = 20_000;
+/// Least such number.
+const LEAST_PLAIN_SWEEPS: u64 = 40;
 /// Arrivals evaluated in plain sweeps before that, about.
-const PLAIN_WORK: u64 = 1_000_000;
+const PLAIN_WORK: u64 = 100_000;
+/// Every so many sweeps the rate of convergence is judged.
+const JUDGED: u32 = 4;
+/// Arrivals above which plain sweeps are not cut short: the order of components takes as long as
+/// many sweeps.
+const MANY_ARRIVALS: u64 = 1_000_000;
 
 /// Shock of one scenario in one direction: nodes with their loss, ascending, each once.
 pub type NodeShock = Vec<(u32, f64)>;
@@ -44,39 +56,80 @@ pub struct Ending {
     pub accelerated: bool,
 }
 
+/// Cuts of one scenario in one direction: arrivals with the share that is cut and the node that
+/// they go to, ascending, each once.
+pub type ArrivalCuts = Vec<(usize, f64, u32)>;
+
+/// Cuts of `L` scenarios.
+#[derive(Debug, Clone, Default)]
+struct Cuts<const L: usize> {
+    /// Slot of each arrival in `share` (`u32::MAX`: not cut); empty: no arrival is cut.
+    slot: Vec<u32>,
+    share: Vec<[f64; L]>,
+    arrivals: Vec<usize>,
+}
+
+impl<const L: usize> Cuts<L> {
+    fn clear(&mut self) {
+        for arrival in self.arrivals.drain(..) {
+            self.slot[arrival] = u32::MAX;
+        }
+        self.share.clear();
+    }
+
+    fn insert(&mut self, lane: usize, arrival: usize, share: f64, arrival_count: usize) {
+        if self.slot.is_empty() {
+            self.slot = vec![u32::MAX; arrival_count];
+        }
+        if self.slot[arrival] == u32::MAX {
+            self.slot[arrival] = self.share.len() as u32;
+            self.share.push([0.0; L]);
+            self.arrivals.push(arrival);
+        }
+        self.share[self.slot[arrival] as usize][lane] = share;
+    }
+
+    #[inline(always)]
+    fn of(&self, arrival: usize) -> Option<&[f64; L]> {
+        self.share.get(*self.slot.get(arrival)? as usize)
+    }
+}
+
+/// A row of `L` zeros for each of `n`, none astride two cache lines.
+pub(super) fn zeros<const L: usize>(n: usize) -> AVec<[f64; L]> {
+    AVec::from_iter(0, std::iter::repeat_n([0.0; L], n))
+}
+
 /// One direction of a run.
 pub struct Side<'a, const L: usize> {
     /// The map.
     pub rows: &'a Rows,
-    /// Share of each arrival that is cut; empty: none.
-    pub shut: &'a [f64],
     /// What scales arrivals (replaceability, spare supply).
     pub factors: Factors<'a, L>,
     /// Loss of every node in every lane.
-    pub losses: Vec<[f64; L]>,
-    shock: Vec<[f64; L]>,
+    pub losses: AVec<[f64; L]>,
+    cuts: Cuts<L>,
+    shock: AVec<[f64; L]>,
     stamps: Stamps,
     /// Nodes with a shock or a loss in some lane.
     touched: Vec<u32>,
-    frontier: Vec<u32>,
-    marked: Vec<bool>,
-    /// Nodes to look at in every sweep while factors move.
-    watched: Vec<u32>,
+    cut_consumers: Vec<u32>,
+    /// Nodes of which an input has moved since they were last evaluated.
+    frontier: NodeSet,
     updates: Vec<(u32, [f64; L])>,
-    spare: Vec<u32>,
 }
 
 struct Scale<'a, const L: usize> {
-    shut: &'a [f64],
+    cuts: &'a Cuts<L>,
     factors: &'a Factors<'a, L>,
 }
 
 impl<const L: usize> ArrivalScale<L> for Scale<'_, L> {
     #[inline(always)]
     fn apply(&self, loss: &mut [f64; L], arrival: usize, supplier: u32) {
-        if let Some(&shut) = self.shut.get(arrival) {
-            for l in loss.iter_mut() {
-                *l = l.max(shut);
+        if let Some(cut) = self.cuts.of(arrival) {
+            for lane in 0..L {
+                loss[lane] = greater(loss[lane], cut[lane]);
             }
         }
         self.factors.apply(loss, supplier);
@@ -92,49 +145,85 @@ impl<const L: usize> ArrivalScale<L> for Scale<'_, L> {
     }
 
     fn slope(&self, slope: &mut [f64; L], at: f64, arrival: usize, supplier: u32) {
-        if self.shut.get(arrival).is_some_and(|&shut| shut >= at) {
+        if let Some(cut) = self.cuts.of(arrival) {
+            for lane in 0..L {
+                if cut[lane] >= at {
+                    slope[lane] = 0.0;
+                }
+            }
+        }
+        self.factors.apply(slope, supplier);
+    }
+}
+
+/// The scale of one lane of many.
+struct OneOf<'a, const L: usize> {
+    lane: usize,
+    cuts: &'a Cuts<L>,
+    factors: Factors<'a, 1>,
+}
+
+impl<const L: usize> ArrivalScale<1> for OneOf<'_, L> {
+    fn apply(&self, loss: &mut [f64; 1], arrival: usize, supplier: u32) {
+        if let Some(cut) = self.cuts.of(arrival) {
+            loss[0] = greater(loss[0], cut[self.lane]);
+        }
+        self.factors.apply(loss, supplier);
+    }
+
+    fn settled(&self, group: usize) -> Option<[f64; 1]> {
+        self.factors.settled(group)
+    }
+
+    fn slope(&self, slope: &mut [f64; 1], at: f64, arrival: usize, supplier: u32) {
+        if self.cuts.of(arrival).is_some_and(|cut| cut[self.lane] >= at) {
             slope.fill(0.0);
         }
         self.factors.apply(slope, supplier);
     }
 }
 
+impl<const L: usize> LaneScale<L> for Scale<'_, L> {
+    fn lane(&self, lane: usize) -> impl ArrivalScale<1> {
+        OneOf { lane, cuts: self.cuts, factors: self.factors.lane(lane) }
+    }
+}
+
 impl<'a, const L: usize> Side<'a, L> {
     /// Ready for scenarios over these rows.
-    pub fn new(rows: &'a Rows, shut: &'a [f64], factor_rule: Option<FactorRule<'a>>) -> Self {
+    pub fn new(rows: &'a Rows, factor_rule: Option<FactorRule<'a>>) -> Self {
         let n = rows.node_count();
         Self {
             rows,
-            shut,
             factors: Factors::new(factor_rule),
-            losses: vec![[0.0; L]; n],
-            shock: vec![[0.0; L]; n],
-            stamps: Stamps { of: vec![0; n], now: 0 },
+            losses: zeros(n),
+            cuts: Cuts::default(),
+            shock: zeros(n),
+            stamps: Stamps { of: vec![0; if L == 1 { n } else { 0 }], now: 0 },
             touched: Vec::new(),
-            frontier: Vec::new(),
-            marked: vec![false; n],
-            watched: Vec::new(),
+            cut_consumers: Vec::new(),
+            frontier: NodeSet::new(n),
             updates: Vec::new(),
-            spare: Vec::new(),
         }
     }
 
-    /// Starts from the shocks of up to `L` scenarios; what an earlier run left is cleared.
-    pub fn start(&mut self, shocks: &[&NodeShock]) {
+    /// Starts from the shocks and cuts of up to `L` scenarios; what an earlier run left is
+    /// cleared.
+    pub fn start<'s>(&mut self, scenarios: impl Iterator<Item = (&'s NodeShock, &'s ArrivalCuts)>) {
         for &node in &self.touched {
             self.losses[node as usize] = [0.0; L];
             self.shock[node as usize] = [0.0; L];
-            self.stamps.of[node as usize] = 0;
+            if let Some(stamp) = self.stamps.of.get_mut(node as usize) {
+                *stamp = 0;
+            }
         }
         self.stamps.now = 0;
         self.touched.clear();
-        for &node in &self.frontier {
-            self.marked[node as usize] = false;
-        }
+        self.cuts.clear();
+        self.cut_consumers.clear();
         self.frontier.clear();
-        self.watched.clear();
-        for (lane, shock) in shocks.iter().enumerate() {
-            for &(node, loss) in *shock {
+        for (lane, (shock, cuts)) in scenarios.enumerate() {
+            for &(node, loss) in shock {
                 let v = node as usize;
                 if self.shock[v] == [0.0; L] {
                     self.touched.push(node);
@@ -142,25 +231,21 @@ impl<'a, const L: usize> Side<'a, L> {
                 self.shock[v][lane] = loss;
                 self.losses[v][lane] = loss;
             }
-        }
-        for k in 0..self.touched.len() {
-            let node = self.touched[k];
-            self.mark_dependents(node);
-        }
-        // Consumers behind a cut lose something although no supplier does.
-        if !self.shut.is_empty() {
-            for node in 0..self.rows.node_count() as u32 {
-                let groups = self.rows.groups(node);
-                let mut arrivals = groups.flat_map(|g| self.rows.arrivals(g));
-                if arrivals.any(|e| self.shut[e] > 0.0) {
-                    self.mark(node);
-                }
+            for &(arrival, share, _) in cuts {
+                self.cuts.insert(lane, arrival, share, self.rows.arrival_count());
             }
+            // Consumers behind a cut lose something although no supplier does.
+            self.cut_consumers.extend(cuts.iter().map(|&(_, _, consumer)| consumer));
         }
-        self.factors.start(&self.losses, &self.touched);
-        for &node in self.factors.watch() {
-            self.mark(node);
-        }
+        self.cut_consumers.iter().for_each(|&consumer| self.frontier.insert(consumer));
+        let (rows, frontier) = (self.rows, &mut self.frontier);
+        let mut wake = |node: u32| rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
+        self.touched.iter().for_each(|&node| wake(node));
+        let cut = !self.cuts.arrivals.is_empty() || !rows.is_proportional();
+        let mut settled = Vec::new();
+        self.factors
+            .start(&self.losses, cut, wake, |consumer| settled.push(consumer));
+        settled.into_iter().for_each(|consumer| self.frontier.insert(consumer));
     }
 
     /// Nodes that have a shock or a loss in some lane, in no particular order.
@@ -178,123 +263,198 @@ impl<'a, const L: usize> Side<'a, L> {
         self.shock[node as usize]
     }
 
+    /// Share of an arrival that is cut, in every lane.
+    pub fn cut(&self, arrival: usize) -> [f64; L] {
+        self.cuts.of(arrival).copied().unwrap_or([0.0; L])
+    }
+
+    /// True if any arrival is cut.
+    pub fn has_cuts(&self) -> bool {
+        !self.cuts.arrivals.is_empty()
+    }
+
     /// What scales arrivals in the present state.
     pub fn scale(&self) -> impl ArrivalScale<L> + '_ {
-        Scale { shut: self.shut, factors: &self.factors }
-    }
-
-    fn mark(&mut self, node: u32) {
-        if !self.marked[node as usize] {
-            self.marked[node as usize] = true;
-            self.frontier.push(node);
-        }
-    }
-
-    fn mark_dependents(&mut self, node: u32) {
-        let rows = self.rows;
-        for &dependent in rows.dependents(node) {
-            self.mark(dependent);
-        }
+        Scale { cuts: &self.cuts, factors: &self.factors }
     }
 
     /// One synchronous sweep; lanes that are not `active` keep their values. Returns the largest
     /// change of each lane.
     fn sweep(&mut self, active: &[bool; L]) -> [f64; L] {
-        let mut change = [0.0f64; L];
-        let next = std::mem::take(&mut self.spare);
-        let mut frontier = std::mem::replace(&mut self.frontier, next);
-        if self.factors.moves() {
-            // A factor can change the loss of anyone who was ever next to a loss.
-            self.watched.extend(frontier.iter().copied());
-            self.watched.sort_unstable();
-            self.watched.dedup();
-            for &node in &frontier {
-                self.marked[node as usize] = false;
-            }
-            frontier.clone_from(&self.watched);
-        } else {
-            for &node in &frontier {
-                self.marked[node as usize] = false;
-            }
-        }
+        Arch::new().dispatch(Sweep { side: self, active: *active })
+    }
+
+    #[inline(always)]
+    fn sweep_here(&mut self, active: [bool; L]) -> [f64; L] {
+        let plain = self.cuts.arrivals.is_empty() && self.rows.is_proportional();
         let mut updates = std::mem::take(&mut self.updates);
-        for &node in &frontier {
-            let v = node as usize;
-            let old = self.losses[v];
-            let scale = Scale { shut: self.shut, factors: &self.factors };
-            let mut new = self.rows.node_loss(node, &self.shock[v], &self.losses, &scale);
-            let mut moved = false;
-            for lane in 0..L {
-                // Losses never shrink; rounding must not make them.
-                new[lane] = if active[lane] { new[lane].max(old[lane]) } else { old[lane] };
-                let step = new[lane] - old[lane];
-                moved |= step > 0.0;
-                change[lane] = change[lane].max(step);
+        let scale = Scale { cuts: &self.cuts, factors: &self.factors };
+        let frontier = &mut self.frontier;
+        let (rows, shock, old) = (self.rows, &self.shock, &self.losses);
+        let change = match (plain, self.factors.moves(), self.factors.scaled()) {
+            (true, false, _) => {
+                evaluate(rows, frontier, shock, old, old, &Unscaled, active, &mut updates)
             }
-            if moved {
-                updates.push((node, new));
+            (true, true, Some(scaled)) => {
+                evaluate(rows, frontier, shock, old, scaled, &Unscaled, active, &mut updates)
             }
-        }
+            _ => evaluate(rows, frontier, shock, old, old, &scale, active, &mut updates),
+        };
         self.stamps.now += 1;
+        let by_factors = plain && self.factors.scaled().is_some();
         for &(node, new) in &updates {
             let v = node as usize;
-            self.stamps.of[v] = self.stamps.now;
+            if let Some(stamp) = self.stamps.of.get_mut(v) {
+                *stamp = self.stamps.now;
+            }
             if self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
                 self.touched.push(node);
             }
             self.losses[v] = new;
+            self.factors.grown(node);
+            if !by_factors {
+                rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
+            }
         }
-        for k in 0..updates.len() {
-            self.mark_dependents(updates[k].0);
-        }
-        self.factors.refresh(&self.losses, &self.touched);
         updates.clear();
         self.updates = updates;
-        frontier.clear();
-        self.spare = frontier;
+        self.refresh();
         change
     }
 
-    /// Solves one lane to its exact limit.
-    fn finish_lane(
+    /// Sets factors anew and marks whom that moves.
+    #[inline(always)]
+    fn refresh(&mut self) {
+        if self.factors.moves() {
+            let (rows, frontier) = (self.rows, std::cell::RefCell::new(&mut self.frontier));
+            self.factors.refresh(
+                &self.losses,
+                |supplier| {
+                    let mut frontier = frontier.borrow_mut();
+                    rows.dependents(supplier).iter().for_each(|&d| frontier.insert(d));
+                },
+                |consumer| frontier.borrow_mut().insert(consumer),
+            );
+        }
+    }
+
+    /// Solves the lanes `of` to their exact limit; returns the largest change of the last pass.
+    fn finish(
         &mut self,
-        lane: usize,
+        of: &[bool; L],
         tolerance: f64,
         progress: &Progress,
-    ) -> Result<f64, Cancelled> {
-        let n = self.rows.node_count();
-        let mut losses: Vec<[f64; 1]> = self.losses.iter().map(|l| [l[lane]]).collect();
-        let shock: Vec<f64> = self.shock.iter().map(|s| s[lane]).collect();
-        let mut residual = 0.0;
+    ) -> Result<[f64; L], Cancelled> {
+        let mut residual = [0.0; L];
+        let mut active = *of;
+        let mut dirty = NodeSet::new(self.rows.node_count());
+        let order = self.rows.order();
         // With moving factors: an outer loop refreshes them (both maps are monotone).
         for _ in 0..10_000 {
-            let before = if self.factors.moves() { losses.clone() } else { Vec::new() };
-            let factors = self.factors.lane(lane, &losses);
-            let scale = Scale::<1> { shut: self.shut, factors: &factors };
-            residual = limit::solve(
-                self.rows,
-                &shock,
-                &mut losses,
-                &mut self.stamps,
-                &scale,
-                tolerance,
-                progress,
-            )?;
-            let moved =
-                before.iter().zip(&losses).map(|(b, a)| (a[0] - b[0]).abs()).fold(0.0, f64::max);
-            if !self.factors.moves() || moved <= tolerance {
+            // A lane may have stopped with nodes to look at: look at all that could move.
+            while let Some(node) = self.frontier.take(0, u32::MAX) {
+                dirty.insert(order.rank[node as usize]);
+            }
+            let consumers = self.touched.iter().flat_map(|&node| self.rows.dependents(node));
+            for &node in consumers.chain(&self.cut_consumers).chain(self.factors.watch()) {
+                dirty.insert(order.rank[node as usize]);
+            }
+            let state = LaneState {
+                shock: &self.shock,
+                losses: &mut self.losses,
+                stamps: &mut self.stamps,
+                touched: &mut self.touched,
+                dirty: &mut dirty,
+            };
+            let scale = Scale { cuts: &self.cuts, factors: &self.factors };
+            let plain = self.cuts.arrivals.is_empty() && !self.factors.moves();
+            let solved = if plain {
+                limit::solve(self.rows, state, &Unscaled, &active, tolerance, progress)?
+            } else {
+                limit::solve(self.rows, state, &scale, &active, tolerance, progress)?
+            };
+            for lane in 0..L {
+                if active[lane] {
+                    residual[lane] = solved.residual[lane];
+                    active[lane] = solved.moved[lane] > tolerance;
+                }
+            }
+            if !self.factors.moves() || !active.contains(&true) {
                 break;
             }
+            self.touched.iter().for_each(|&node| self.factors.grown(node));
+            self.refresh();
         }
-        for v in 0..n {
-            if losses[v][0] > 0.0 && self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
-                self.touched.push(v as u32);
-            }
-            self.losses[v][lane] = losses[v][0];
-        }
-        self.factors.refresh(&self.losses, &self.touched);
         Ok(residual)
     }
+}
+
+struct Sweep<'s, 'a, const L: usize> {
+    side: &'s mut Side<'a, L>,
+    active: [bool; L],
+}
+
+impl<const L: usize> WithSimd for Sweep<'_, '_, L> {
+    type Output = [f64; L];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> [f64; L] {
+        self.side.sweep_here(self.active)
+    }
+}
+
+/// Bounds that keep a lane as it is (minus infinity) or let it grow (infinity).
+#[inline(always)]
+pub(super) fn bounds<const L: usize>(active: [bool; L]) -> [f64; L] {
+    active.map(|a| if a { f64::INFINITY } else { f64::NEG_INFINITY })
+}
+
+/// True if no lane that may grow has anything left to lose.
+#[inline(always)]
+pub(super) fn all_lost<const L: usize>(losses: &[f64; L], bounds: &[f64; L]) -> bool {
+    let mut left = false;
+    for lane in 0..L {
+        left |= losses[lane] < lesser(1.0, bounds[lane]);
+    }
+    !left
+}
+
+/// Evaluates the nodes of `frontier`, empties it, and lists those that grow.
+#[expect(clippy::too_many_arguments, reason = "the state of one sweep")]
+#[inline(always)]
+fn evaluate<const L: usize, S: ArrivalScale<L>>(
+    rows: &Rows,
+    frontier: &mut NodeSet,
+    shock: &[[f64; L]],
+    old: &[[f64; L]],
+    arriving: &[[f64; L]],
+    scale: &S,
+    active: [bool; L],
+    updates: &mut Vec<(u32, [f64; L])>,
+) -> [f64; L] {
+    let bounds = bounds(active);
+    let mut change = [0.0; L];
+    let mut cursor = 0;
+    while let Some(node) = frontier.take(cursor, u32::MAX) {
+        cursor = node;
+        let v = node as usize;
+        if all_lost(&old[v], &bounds) {
+            continue;
+        }
+        let mut new = rows.node_loss(node, &shock[v], arriving, scale);
+        let mut moved = 0.0;
+        for lane in 0..L {
+            // Losses never shrink; rounding must not make them.
+            new[lane] = greater(lesser(new[lane], bounds[lane]), old[v][lane]);
+            let step = new[lane] - old[v][lane];
+            moved += step;
+            change[lane] = greater(change[lane], step);
+        }
+        if moved > 0.0 {
+            updates.push((node, new));
+        }
+    }
+    change
 }
 
 /// Runs up to `L` scenarios to their end: `sides` holds the directions asked for (one or two),
@@ -312,13 +472,13 @@ pub fn run<const L: usize>(
     let mut endings = vec![open; scenarios];
     let mut active = [false; L];
     active[..scenarios].fill(true);
+    let exact = stop.rule == StopRule::Fixpoint && stop.max_sweeps.is_none();
     // Depends on the graph only, not on what else is in the batch.
     let arrivals = sides.iter().map(|s| s.rows.arrival_count() as u64).max().unwrap_or(0);
-    let plain = (PLAIN_WORK / (arrivals + 1)).clamp(2, PLAIN_SWEEPS) as u32;
-    let most = stop.max_sweeps.unwrap_or(match stop.rule {
-        StopRule::Fixpoint => plain,
-        StopRule::Step => u32::MAX,
-    });
+    let plain = (PLAIN_WORK / (arrivals + 1)).clamp(LEAST_PLAIN_SWEEPS, PLAIN_SWEEPS) as u32;
+    let most = stop.max_sweeps.unwrap_or(if exact { plain } else { u32::MAX });
+    let mut slow = [false; L];
+    let mut judged = [f64::INFINITY; L];
     let mut sweep = 0;
     while active.contains(&true) && sweep < most {
         progress.check()?;
@@ -337,19 +497,33 @@ pub fn run<const L: usize>(
                 if change[lane] <= stop.tolerance {
                     active[lane] = false;
                     endings[lane].converged = change[lane] <= 1e-12;
+                } else if exact && arrivals <= MANY_ARRIVALS && sweep.is_multiple_of(JUDGED) {
+                    let left = f64::from((plain - sweep) / JUDGED);
+                    let rate = change[lane] / judged[lane];
+                    judged[lane] = change[lane];
+                    if sweep >= 2 * JUDGED && change[lane] * rate.powf(left) > stop.tolerance {
+                        active[lane] = false;
+                        slow[lane] = true;
+                    }
                 }
             }
         }
     }
-    if stop.rule == StopRule::Fixpoint && stop.max_sweeps.is_none() {
+    if exact {
         for lane in 0..scenarios {
-            if active[lane] {
-                let mut residual = 0.0f64;
-                for side in sides.iter_mut() {
-                    residual = residual.max(side.finish_lane(lane, stop.tolerance, progress)?);
+            slow[lane] |= active[lane];
+        }
+        if slow.contains(&true) {
+            let mut residual = [0.0f64; L];
+            for side in sides.iter_mut() {
+                let of_side = side.finish(&slow, stop.tolerance, progress)?;
+                for lane in 0..L {
+                    residual[lane] = residual[lane].max(of_side[lane]);
                 }
-                endings[lane].residual = residual;
-                endings[lane].converged = residual <= stop.tolerance.max(1e-12);
+            }
+            for lane in (0..scenarios).filter(|&lane| slow[lane]) {
+                endings[lane].residual = residual[lane];
+                endings[lane].converged = residual[lane] <= stop.tolerance.max(1e-12);
                 endings[lane].accelerated = true;
             }
         }

@@ -11,7 +11,13 @@
 //!
 //! A market of which nothing is left counts in full (factor 1).
 
+use std::sync::Arc;
+
+use aligned_vec::AVec;
+
+use super::node_set::NodeSet;
 use super::rows::{Rows, Unscaled};
+use super::solve::zeros;
 
 /// Members and baseline deliveries of each market.
 #[derive(Debug, Clone)]
@@ -87,25 +93,68 @@ pub struct PooledMarket {
     pub suppliers: Vec<(u32, f64)>,
 }
 
-/// Markets that settle losses.
+/// Markets that settle losses, before any shock.
 #[derive(Debug)]
-pub struct Pools<'a> {
+pub struct PoolPlan {
     /// The markets.
     pub markets: Vec<PooledMarket>,
     /// Slot of each group in the state (`u32::MAX`: not settled by a market).
     pub slot: Vec<u32>,
     /// Market of each slot.
     pub market_of: Vec<u32>,
+    /// Consumer of each slot.
+    consumer_of: Vec<u32>,
+    /// Number of consumer classes.
+    classes: u16,
+    /// Pairs (node, market that the node's loss acts on), ascending.
+    acts_on: Vec<(u32, u32)>,
+}
+
+impl PoolPlan {
+    /// Markets with the slot of each group, and the market and the consumer of each slot.
+    pub fn new(
+        rows: &Rows,
+        markets: Vec<PooledMarket>,
+        slot: Vec<u32>,
+        market_of: Vec<u32>,
+        consumer_of: Vec<u32>,
+        classes: u16,
+    ) -> Self {
+        let mut acts_on = Vec::new();
+        for (market, pooled) in markets.iter().enumerate() {
+            let groups = pooled.groups.iter().map(|g| g.group as usize);
+            let hosts = pooled.new_supply.iter().filter_map(|new| new.host);
+            let suppliers = groups
+                .chain(hosts.flat_map(|host| rows.groups(host)))
+                .flat_map(|group| rows.arrivals(group))
+                .map(|e| rows.source(e));
+            let nodes = suppliers.chain(pooled.spare.iter().map(|s| s.0));
+            acts_on.extend(nodes.map(|node| (node, market as u32)));
+        }
+        acts_on.sort_unstable();
+        acts_on.dedup();
+        Self { markets, slot, market_of, consumer_of, classes, acts_on }
+    }
+
+    /// Markets that a node's loss acts on.
+    fn acted_on(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.acts_on.partition_point(|pair| pair.0 < node);
+        self.acts_on[first..].iter().take_while(move |pair| pair.0 == node).map(|pair| pair.1)
+    }
+}
+
+/// Markets that settle losses, under the cuts of one scenario.
+#[derive(Debug)]
+pub struct Pools<'a> {
+    /// The markets.
+    pub plan: Arc<PoolPlan>,
     /// Rows, for the shortfalls.
     pub rows: &'a Rows,
-    /// Share of each arrival that is cut; empty: none.
-    pub shut: Vec<f64>,
-    /// Suppliers under an export restriction, ascending: they divert nothing.
+    /// Arrivals that are cut, ascending, with the share that is.
+    pub shut: Vec<(usize, f64)>,
+    /// Suppliers under an export restriction, ascending: they divert nothing, and what they could
+    /// make beyond the baseline serves nobody.
     pub restricted: Vec<u32>,
-    /// Number of consumer classes.
-    pub classes: u16,
-    /// Consumers of all pooled groups, ascending.
-    pub consumers: Vec<u32>,
 }
 
 impl Pools<'_> {
@@ -116,7 +165,10 @@ impl Pools<'_> {
         for e in self.rows.arrivals(group) {
             let supplier = self.rows.source(e);
             let ration = self.rows.ration(e);
-            let shut = self.shut.get(e).copied().unwrap_or(0.0);
+            let shut = match self.shut.binary_search_by_key(&e, |cut| cut.0) {
+                Ok(k) => self.shut[k].1,
+                Err(_) => 0.0,
+            };
             let weight = self.rows.weight(e);
             let may = self.restricted.binary_search(&supplier).is_err();
             for lane in 0..L {
@@ -130,28 +182,30 @@ impl Pools<'_> {
         (short, free)
     }
 
-    /// Settles every market in the present state.
-    fn settle<const L: usize>(&self, losses: &[[f64; L]], state: &mut [[f64; L]]) {
-        for market in &self.markets {
-            let mut supply = [0.0; L];
-            for &(node, spare) in &market.spare {
-                for lane in 0..L {
-                    supply[lane] += spare * (1.0 - losses[node as usize][lane]);
-                }
+    /// Settles one market in the present state.
+    fn settle<const L: usize>(&self, market: u32, losses: &[[f64; L]], state: &mut [[f64; L]]) {
+        let market = &self.plan.markets[market as usize];
+        let mut supply = [0.0; L];
+        for &(node, spare) in &market.spare {
+            if self.restricted.binary_search(&node).is_ok() {
+                continue;
             }
-            for new in &market.new_supply {
-                let limit = new.host.map_or([0.0; L], |host| {
-                    self.rows.node_loss(host, &[0.0; L], losses, &Unscaled)
-                });
-                for lane in 0..L {
-                    supply[lane] += new.quantity * (1.0 - limit[lane]);
-                }
-            }
-            let raw: Vec<([f64; L], [f64; L])> =
-                market.groups.iter().map(|g| self.raw(g.group as usize, losses)).collect();
             for lane in 0..L {
-                self.settle_lane(market, &raw, lane, supply[lane], |_| 1.0, state);
+                supply[lane] += spare * (1.0 - losses[node as usize][lane]);
             }
+        }
+        for new in &market.new_supply {
+            let limit = new
+                .host
+                .map_or([0.0; L], |host| self.rows.node_loss(host, &[0.0; L], losses, &Unscaled));
+            for lane in 0..L {
+                supply[lane] += new.quantity * (1.0 - limit[lane]);
+            }
+        }
+        let raw: Vec<([f64; L], [f64; L])> =
+            market.groups.iter().map(|g| self.raw(g.group as usize, losses)).collect();
+        for lane in 0..L {
+            self.settle_lane(market, &raw, lane, supply[lane], |_| 1.0, state);
         }
     }
 
@@ -168,7 +222,7 @@ impl Pools<'_> {
         reach: impl Fn(&PooledGroup) -> f64,
         state: &mut [[f64; L]],
     ) {
-        let slot = |g: &PooledGroup| self.slot[g.group as usize] as usize;
+        let slot = |g: &PooledGroup| self.plan.slot[g.group as usize] as usize;
         let mut releasable = 0.0;
         for (g, (short, free)) in market.groups.iter().zip(raw) {
             state[slot(g)][lane] = short[lane];
@@ -192,7 +246,7 @@ impl Pools<'_> {
             }
             filled * wanted
         };
-        for class in 0..self.classes {
+        for class in 0..self.plan.classes {
             supply -= fill(class, supply, state, &|g, short| reach(g) * short);
         }
         let mut left = releasable;
@@ -200,7 +254,7 @@ impl Pools<'_> {
         let critical = |g: &PooledGroup, short: f64| {
             if g.end_use { 0.0 } else { (g.critical - 1.0 + short).clamp(0.0, short) }
         };
-        for class in 0..self.classes {
+        for class in 0..self.plan.classes {
             left -= fill(class, left, state, &critical);
         }
         if left < releasable {
@@ -230,22 +284,37 @@ pub enum FactorRule<'a> {
 #[derive(Debug, Clone)]
 pub struct Factors<'a, const L: usize> {
     rule: Option<FactorRule<'a>>,
-    /// Factor per supplier (`SupplierShare`), per market (`MarketShare`), or settled loss per group
-    /// (pools).
-    state: Vec<[f64; L]>,
-    hot: Vec<bool>,
+    /// Factor of each supplier (market rules).
+    factor: AVec<[f64; L]>,
+    /// Loss of each supplier times its factor (market rules).
+    scaled: AVec<[f64; L]>,
+    /// Settled loss of each slot (pools).
+    settled: Vec<[f64; L]>,
+    /// Markets in which a loss has grown since their factors were set.
+    stale: NodeSet,
+    /// True if arrivals depend on more than `scaled`: on cuts, which count for suppliers without a
+    /// loss, too, or on rationing.
+    apart: bool,
 }
 
 impl<'a, const L: usize> Factors<'a, L> {
     /// Factors under a rule; `None`: all 1.
     pub fn new(rule: Option<FactorRule<'a>>) -> Self {
-        let slots = match rule {
-            None => 0,
-            Some(FactorRule::SupplierShare(m)) => m.of.len(),
-            Some(FactorRule::MarketShare(m)) => m.count(),
-            Some(FactorRule::Pools(p)) => p.market_of.len(),
+        let (suppliers, markets, slots) = match rule {
+            None => (0, 0, 0),
+            Some(FactorRule::SupplierShare(m) | FactorRule::MarketShare(m)) => {
+                (m.of.len(), m.count(), 0)
+            }
+            Some(FactorRule::Pools(p)) => (0, p.plan.markets.len(), p.plan.market_of.len()),
         };
-        Self { rule, state: vec![[0.0; L]; slots], hot: vec![false; slots] }
+        Self {
+            rule,
+            factor: zeros(suppliers),
+            scaled: zeros(suppliers),
+            settled: vec![[0.0; L]; slots],
+            stale: NodeSet::new(markets),
+            apart: false,
+        }
     }
 
     /// True if factors depend on the state.
@@ -253,57 +322,111 @@ impl<'a, const L: usize> Factors<'a, L> {
         self.rule.is_some()
     }
 
-    /// Sets the factors of the state from which a run starts.
-    pub fn start(&mut self, losses: &[[f64; L]], touched: &[u32]) {
-        self.hot.fill(false);
-        match self.rule {
-            None => return,
-            // Factors of nodes without a loss do not matter: they scale nothing.
-            Some(FactorRule::SupplierShare(_)) => self.state.fill([1.0; L]),
-            Some(FactorRule::MarketShare(_)) => self.state.fill([0.0; L]),
-            Some(FactorRule::Pools(_)) => {}
+    /// Sets the factors of the state from which a run starts; `apart` tells whether arrivals
+    /// are cut or rationed. Shows each node of which a consumer must be
+    /// looked at (`supplier`), or which must be looked at itself, to the closures.
+    pub fn start(
+        &mut self,
+        losses: &[[f64; L]],
+        apart: bool,
+        supplier: impl FnMut(u32),
+        consumer: impl FnMut(u32),
+    ) {
+        self.apart = apart;
+        self.factor.fill([0.0; L]);
+        self.scaled.fill([0.0; L]);
+        self.settled.fill([0.0; L]);
+        if let Some(FactorRule::SupplierShare(markets) | FactorRule::MarketShare(markets)) =
+            self.rule
+        {
+            // Nodes without a loss, too, need their factor: a cut or the exact limit may use it.
+            (0..markets.count() as u32).for_each(|q| self.stale.insert(q));
         }
-        self.refresh(losses, touched);
+        if let Some(FactorRule::Pools(pools)) = self.rule {
+            (0..pools.plan.markets.len() as u32).for_each(|q| self.stale.insert(q));
+        }
+        self.refresh(losses, supplier, consumer);
     }
 
-    /// Sets the factors of the present state; `touched` holds every node with a loss.
-    pub fn refresh(&mut self, losses: &[[f64; L]], touched: &[u32]) {
+    /// Says that the loss of a node has grown.
+    pub fn grown(&mut self, node: u32) {
+        if let Some(FactorRule::SupplierShare(markets) | FactorRule::MarketShare(markets)) =
+            self.rule
+        {
+            self.stale.insert(markets.of[node as usize]);
+        }
+        if let Some(FactorRule::Pools(pools)) = self.rule {
+            pools.plan.acted_on(node).for_each(|q| self.stale.insert(q));
+        }
+    }
+
+    /// Sets the factors of the present state. Shows every supplier whose deliveries count
+    /// differently since, and every consumer whose market settles otherwise, to the closures.
+    #[inline(always)]
+    pub fn refresh(
+        &mut self,
+        losses: &[[f64; L]],
+        mut supplier: impl FnMut(u32),
+        mut consumer: impl FnMut(u32),
+    ) {
         match self.rule {
             None => {}
-            Some(FactorRule::SupplierShare(markets) | FactorRule::MarketShare(markets)) => {
-                for &node in touched {
-                    self.hot[markets.of[node as usize] as usize] = true;
-                }
-                let mut left_of = vec![[0.0; L]; markets.count()];
-                for market in 0..markets.count() {
-                    if self.hot[market] {
-                        left_of[market] = left(markets, market as u32, losses);
-                    }
-                }
-                if matches!(self.rule, Some(FactorRule::MarketShare(_))) {
-                    for market in (0..markets.count()).filter(|&q| self.hot[q]) {
-                        let lost = lost(markets, market as u32, losses);
-                        self.state[market] = std::array::from_fn(|lane| {
-                            share_of_left(lost[lane], left_of[market][lane])
+            Some(
+                rule @ (FactorRule::SupplierShare(markets) | FactorRule::MarketShare(markets)),
+            ) => {
+                while let Some(market) = self.stale.take(0, u32::MAX) {
+                    let left = left(markets, market, losses);
+                    let of_market = match rule {
+                        FactorRule::MarketShare(_) => {
+                            let lost = lost(markets, market, losses);
+                            Some(std::array::from_fn(|lane| share_of_left(lost[lane], left[lane])))
+                        }
+                        _ => None,
+                    };
+                    for &node in markets.members(market) {
+                        let v = node as usize;
+                        let out = markets.out[v];
+                        let factor = of_market.unwrap_or_else(|| {
+                            std::array::from_fn(|lane| share_of_left(out, left[lane]))
                         });
-                    }
-                } else {
-                    for &node in touched {
-                        let left = &left_of[markets.of[node as usize] as usize];
-                        let out = markets.out[node as usize];
-                        self.state[node as usize] =
-                            std::array::from_fn(|lane| share_of_left(out, left[lane]));
+                        let scaled = std::array::from_fn(|lane| factor[lane] * losses[v][lane]);
+                        if scaled != self.scaled[v] || self.apart && factor != self.factor[v] {
+                            supplier(node);
+                        }
+                        self.factor[v] = factor;
+                        self.scaled[v] = scaled;
                     }
                 }
             }
-            Some(FactorRule::Pools(pools)) => pools.settle(losses, &mut self.state),
+            Some(FactorRule::Pools(pools)) => {
+                while let Some(market) = self.stale.take(0, u32::MAX) {
+                    let groups = &pools.plan.markets[market as usize].groups;
+                    let slots =
+                        || groups.iter().map(|g| pools.plan.slot[g.group as usize] as usize);
+                    let before: Vec<[f64; L]> = slots().map(|slot| self.settled[slot]).collect();
+                    pools.settle(market, losses, &mut self.settled);
+                    for (slot, before) in slots().zip(before) {
+                        if before != self.settled[slot] {
+                            consumer(pools.plan.consumer_of[slot]);
+                        }
+                    }
+                }
+            }
         }
     }
 
-    /// Nodes to look at from the start.
-    pub fn watch(&self) -> &'a [u32] {
+    /// Losses of suppliers times their factors, if this is all that an arrival depends on.
+    pub fn scaled(&self) -> Option<&[[f64; L]]> {
         match self.rule {
-            Some(FactorRule::Pools(pools)) => &pools.consumers,
+            Some(FactorRule::SupplierShare(_) | FactorRule::MarketShare(_)) => Some(&self.scaled),
+            _ => None,
+        }
+    }
+
+    /// Consumers whose inputs markets settle.
+    pub fn watch(&self) -> &[u32] {
+        match self.rule {
+            Some(FactorRule::Pools(pools)) => &pools.plan.consumer_of,
             _ => &[],
         }
     }
@@ -312,16 +435,16 @@ impl<'a, const L: usize> Factors<'a, L> {
     #[inline(always)]
     pub fn settled(&self, group: usize) -> Option<[f64; L]> {
         let Some(FactorRule::Pools(pools)) = self.rule else { return None };
-        self.state.get(pools.slot[group] as usize).copied()
+        self.settled.get(pools.plan.slot[group] as usize).copied()
     }
 
     /// What the market of a settled group lost, by supplier.
     pub fn behind(&self, group: usize, losses: &[[f64; L]]) -> Vec<(u32, f64)> {
         let Some(FactorRule::Pools(pools)) = self.rule else { return Vec::new() };
-        let Some(&market) = pools.market_of.get(pools.slot[group] as usize) else {
+        let Some(&market) = pools.plan.market_of.get(pools.plan.slot[group] as usize) else {
             return Vec::new();
         };
-        pools.markets[market as usize]
+        pools.plan.markets[market as usize]
             .suppliers
             .iter()
             .map(|&(node, out)| (node, out * losses[node as usize][0]))
@@ -329,46 +452,36 @@ impl<'a, const L: usize> Factors<'a, L> {
             .collect()
     }
 
-    /// The factors of one lane in the state `losses`.
-    pub fn lane(&self, lane: usize, losses: &[[f64; 1]]) -> Factors<'a, 1> {
-        let mut one = Factors {
+    /// The factors of one lane.
+    pub fn lane(&self, lane: usize) -> Factors<'a, 1> {
+        Factors {
             rule: self.rule,
-            state: self.state.iter().map(|s| [s[lane]]).collect(),
-            hot: vec![true; self.hot.len()],
-        };
-        let touched: Vec<u32> =
-            (0..losses.len() as u32).filter(|&v| losses[v as usize][0] > 0.0).collect();
-        one.refresh(losses, &touched);
-        one
+            factor: AVec::from_iter(0, self.factor.iter().map(|f| [f[lane]])),
+            scaled: zeros(0),
+            settled: self.settled.iter().map(|s| [s[lane]]).collect(),
+            stale: NodeSet::default(),
+            apart: self.apart,
+        }
     }
 
     /// Scales the loss of one arrival.
     #[inline(always)]
     pub fn apply(&self, loss: &mut [f64; L], supplier: u32) {
-        match self.rule {
-            None => {}
-            Some(FactorRule::SupplierShare(_)) => {
-                let factor = self.state[supplier as usize];
-                for lane in 0..L {
-                    loss[lane] *= factor[lane];
-                }
+        if let Some(factor) = self.factor.get(supplier as usize) {
+            for lane in 0..L {
+                loss[lane] *= factor[lane];
             }
-            Some(FactorRule::MarketShare(markets)) => {
-                let factor = self.state[markets.of[supplier as usize] as usize];
-                for lane in 0..L {
-                    loss[lane] *= factor[lane];
-                }
-            }
-            Some(FactorRule::Pools(_)) => {}
         }
     }
 }
 
 /// `min(1, part / left)`; 1 where nothing is left.
+#[inline(always)]
 fn share_of_left(part: f64, left: f64) -> f64 {
     if left > 0.0 { (part / left).min(1.0) } else { 1.0 }
 }
 
+#[inline(always)]
 fn left<const L: usize>(markets: &Markets, market: u32, losses: &[[f64; L]]) -> [f64; L] {
     let mut sum = [0.0; L];
     for &node in markets.members(market) {
@@ -380,6 +493,7 @@ fn left<const L: usize>(markets: &Markets, market: u32, losses: &[[f64; L]]) -> 
     sum
 }
 
+#[inline(always)]
 fn lost<const L: usize>(markets: &Markets, market: u32, losses: &[[f64; L]]) -> [f64; L] {
     let mut sum = [0.0; L];
     for &node in markets.members(market) {

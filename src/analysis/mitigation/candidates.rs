@@ -451,7 +451,7 @@ fn qualifications(e: &Evaluated<'_>, short: &Short, measures: &mut Vec<Measure>)
         let lost: Vec<(u32, f64)> = arrivals
             .clone()
             .map(|a| {
-                let cut = side.shut.get(a).copied().unwrap_or(0.0);
+                let [cut] = side.cut(a);
                 let loss = e.solution.loss(rows.source(a)).max(cut);
                 (rows.source(a), loss * snapshot.quantity(flow(a)))
             })

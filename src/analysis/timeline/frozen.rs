@@ -150,9 +150,7 @@ pub fn run(
                 }
                 if let Some(factors) = &mut factors {
                     let losses = &past.losses[0];
-                    let touched: Vec<u32> =
-                        (0..n as u32).filter(|&v| losses[v as usize][0] > 0.0).collect();
-                    factors.start(losses, &touched);
+                    factors.start(losses, shocks.has_cuts(), |_| {}, |_| {});
                 }
                 let sent = Sent {
                     rows,

@@ -1,9 +1,13 @@
 //! Supply beyond the usual deliveries: markets that settle shortages, and stockpiles.
 
+use std::sync::Arc;
+
 use crate::analysis::impact::ImpactError;
 use crate::analysis::impact::model::last_stage;
 use crate::analysis::impact::rows::Unscaled;
-use crate::analysis::impact::substitution::{NewSupply, PooledGroup, PooledMarket, Pools};
+use crate::analysis::impact::substitution::{
+    NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools,
+};
 use crate::graph::Snapshot;
 use crate::model::scenario::{Response, ScenarioError};
 
@@ -40,13 +44,13 @@ pub struct Market<'m> {
 impl<'m> Market<'m> {
     /// Markets over pools.
     pub fn new(pools: Pools<'m>) -> Self {
-        let slots = pools.market_of.len();
+        let slots = pools.plan.market_of.len();
         Self { pools, since: vec![None; slots], settled: vec![[0.0]; slots], raw: Vec::new() }
     }
 
     /// Shortage of a group after its market acted, if a market settles it.
     pub fn settled(&self, group: usize) -> Option<f64> {
-        self.settled.get(self.pools.slot[group] as usize).map(|s| s[0])
+        self.settled.get(self.pools.plan.slot[group] as usize).map(|s| s[0])
     }
 
     /// Settles all markets in a step. `losses`: of the nodes as they supply. `raw` gives what a
@@ -62,10 +66,12 @@ impl<'m> Market<'m> {
     ) {
         let Self { pools, since, settled, raw: list } = self;
         let switching = setting.switching();
-        for market in &pools.markets {
+        for market in &pools.plan.markets {
             let mut supply = 0.0;
             for &(node, quantity) in &market.spare {
-                supply += spare(node, quantity);
+                if pools.restricted.binary_search(&node).is_err() {
+                    supply += spare(node, quantity);
+                }
             }
             for new in &market.new_supply {
                 let limit = new.host.map_or(0.0, |host| {
@@ -78,12 +84,12 @@ impl<'m> Market<'m> {
             for g in &market.groups {
                 let (short, free) = raw(g.group as usize);
                 list.push(([short], [free]));
-                let slot = pools.slot[g.group as usize] as usize;
+                let slot = pools.plan.slot[g.group as usize] as usize;
                 since[slot] = (short > SHORT).then(|| since[slot].unwrap_or(step));
             }
             let reach = |g: &PooledGroup| {
                 let Some((delay, ramp)) = switching else { return 1.0 };
-                let slot = pools.slot[g.group as usize] as usize;
+                let slot = pools.plan.slot[g.group as usize] as usize;
                 let Some(start) = since[slot] else { return 0.0 };
                 let after = (step - start) as f64 - delay;
                 if ramp > 0.0 { (after / ramp).clamp(0.0, 1.0) } else { f64::from(after >= 0.0) }
@@ -135,16 +141,12 @@ impl<'m> Stockpile<'m> {
             for (k, g) in groups.iter().enumerate() {
                 slot[g.group as usize] = k as u32;
             }
-            let pools = Pools {
-                market_of: vec![0; groups.len()],
-                markets: vec![PooledMarket { groups, ..PooledMarket::default() }],
-                slot,
-                rows,
-                shut: Vec::new(),
-                restricted: Vec::new(),
-                classes: setting.model.classes().count,
-                consumers: Vec::new(),
-            };
+            let market_of = vec![0; groups.len()];
+            let markets = vec![PooledMarket { groups, ..PooledMarket::default() }];
+            let classes = setting.model.classes().count;
+            let plan = PoolPlan::new(rows, markets, slot, market_of, Vec::new(), classes);
+            let pools =
+                Pools { plan: Arc::new(plan), rows, shut: Vec::new(), restricted: Vec::new() };
             all.push(Self {
                 from_day: from_day.unwrap_or(0.0),
                 most: max_per_day.map_or(f64::INFINITY, |m| m * setting.step.days()),
@@ -169,7 +171,7 @@ impl<'m> Stockpile<'m> {
         if out <= 0.0 || setting.day(step) < self.from_day {
             return;
         }
-        let market = &self.pools.markets[0];
+        let market = &self.pools.plan.markets[0];
         let raw: Vec<([f64; 1], [f64; 1])> =
             market.groups.iter().map(|g| ([short[g.group as usize].max(0.0)], [0.0])).collect();
         if raw.iter().all(|(s, _)| s[0] <= 0.0) {

@@ -7,8 +7,7 @@ use super::answer::*;
 use super::headline::headline;
 use super::{ENGINE, ModelCache, Question, ranges};
 use crate::analysis::Progress;
-use crate::analysis::impact::explain::{Explainer, Labels, Origin};
-use crate::analysis::impact::rationing::Classes;
+use crate::analysis::impact::explain::{Explainer, Origin};
 use crate::analysis::impact::shock::Effect;
 use crate::analysis::impact::{
     ImpactError, ImpactModel, Outcome, Shocks, Solution, TargetNodes, outcomes,
@@ -200,20 +199,9 @@ fn brackets(
     let snapshot = &question.snapshot;
     let proportional = Rationing::default();
     let own = model.rationing();
-    let first = if own.rule == RationingRule::Priority {
-        own.clone()
-    } else {
-        Rationing { rule: RationingRule::Priority, ..Rationing::default() }
-    };
-    let classes = if *own == first {
-        model.classes().clone()
-    } else {
-        Classes::of(snapshot, &first).map_err(ImpactError::select("model.rationing"))?
-    };
-    let rest = classes.count - 1;
-    if targets.is_empty() || classes.of.iter().all(|&c| c == rest) {
+    let Some(first) = model.critical_first().filter(|_| !targets.is_empty()) else {
         return Ok(vec![None; targets.len()]);
-    }
+    };
     let losses = |rationing: &Rationing| -> Result<Vec<f64>, ImpactError> {
         if rationing == own {
             return Ok(targets.iter().map(|t| t.mean(|v| solution.loss(v))).collect());
@@ -225,7 +213,7 @@ fn brackets(
         let solution = other.solve(&prepared, progress)?;
         Ok(targets.iter().map(|t| t.mean(|v| solution.loss(v))).collect())
     };
-    let (critical, equal) = (losses(&first)?, losses(&proportional)?);
+    let (critical, equal) = (losses(first)?, losses(&proportional)?);
     Ok(critical
         .into_iter()
         .zip(equal)
@@ -260,10 +248,10 @@ fn explanation(
     targets: &[TargetNodes],
 ) -> Vec<TargetExplanation> {
     let snapshot = model.snapshot();
-    let labels = Labels::new(snapshot);
+    let labels = model.labels();
     let downstream = solution.down.is_some();
     let Some(side) = solution.down.as_ref().or(solution.up.as_ref()) else { return Vec::new() };
-    let explainer = Explainer::new(side, &labels);
+    let explainer = Explainer::new(side, labels);
     // The flow behind an arrival: arrivals of missing orders are in the order of the flows.
     let flow = |arrival: usize| {
         if downstream { snapshot.arrival_flows()[arrival] } else { arrival as u32 }
@@ -348,9 +336,8 @@ fn quality(
     let network = snapshot.network();
     let mut by_class: BTreeMap<FigureClass, f64> = BTreeMap::new();
     let mut by_source: BTreeMap<String, f64> = BTreeMap::new();
-    let labels = Labels::new(snapshot);
     if let Some(side) = &solution.down {
-        let explainer = Explainer::new(side, &labels);
+        let explainer = Explainer::new(side, model.labels());
         for target in targets.iter().filter(|t| !t.name.contains('/')) {
             explainer.follow(target, 1e-3, |node, part, amount| {
                 let (Origin::Supplier(_, e) | Origin::Cut(e)) = part.origin else { return };
