@@ -285,7 +285,10 @@ proptest! {
                                 Some(&(_, d, u)) => (d, u),
                                 None => (0.0, 0.0),
                             };
-                            prop_assert_eq!((single.down(v), single.up(v)), (d, u));
+                            prop_assert_eq!(
+                                (single.down(v), single.up(v)), (d, u),
+                                "{:?} {:?} {:?} {:?}", options, shocks, losses.ending, v
+                            );
                         }
                         if rule == StopRule::Fixpoint {
                             prop_assert!(losses.ending.converged, "{:?}", losses.ending);

@@ -212,6 +212,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut round = rounds.next().copied().unwrap_or((0, 1));
     let mut in_round = 0;
     let mut last = [f64::INFINITY; L];
+    let most_loss = highest(rows, state, scale, members);
     for number in 1..=MOST_PASSES {
         if number % 16 == 0 {
             progress.check()?;
@@ -251,7 +252,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         } else {
             safe_length(rows, state.losses, active, members, &before, &between)
         };
-        let most = if number < MANY_PASSES { LARGEST_EARLY_SYSTEM } else { LARGEST_SYSTEM };
+        let largest = if number < MANY_PASSES { LARGEST_EARLY_SYSTEM } else { LARGEST_SYSTEM };
         for lane in (0..L).filter(|&lane| active[lane] && number >= FIRST_DIRECT) {
             let moving: Vec<u32> = members
                 .iter()
@@ -259,16 +260,46 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
                 .filter(|&(&v, before)| state.losses[v as usize][lane] != before[lane])
                 .map(|(&v, _)| v)
                 .collect();
-            if (1..=most).contains(&moving.len()) && newton_lane(rows, state, scale, lane, &moving)
+            if (1..=largest).contains(&moving.len())
+                && newton_lane(rows, state, scale, lane, &moving, most_loss[lane])
             {
                 length[lane] = 0.0;
             }
         }
-        extrapolate(rows, state, members, &between, length);
+        extrapolate(rows, state, members, &between, length, most_loss);
     }
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}
     Ok(solved)
+}
+
+/// Most that any member of a cycle can lose. In a linear map nobody loses more than the worst of
+/// the shocks, the cuts and the nodes outside on which the cycle depends: shares add up to 1. Where
+/// nothing leaves the cycle this picks the least of many fixed points.
+fn highest<const L: usize, S: ArrivalScale<L>>(
+    rows: &Rows,
+    state: &LaneState<'_, L>,
+    scale: &S,
+    members: &[u32],
+) -> [f64; L] {
+    if !rows.is_linear() {
+        return [1.0; L];
+    }
+    let rank = &rows.order().rank;
+    let first = members.first().map_or(0, |&v| rank[v as usize]);
+    let inside = first..first + members.len() as u32;
+    let mut most = [0.0; L];
+    for &v in members {
+        raise(&mut most, state.shock[v as usize]);
+        for e in rows.groups(v).flat_map(|group| rows.arrivals(group)) {
+            let source = rows.source(e);
+            let outside = !inside.contains(&rank[source as usize]);
+            let mut loss = if outside { state.losses[source as usize] } else { [0.0; L] };
+            scale.apply(&mut loss, e, source);
+            raise(&mut most, loss);
+        }
+    }
+    most
 }
 
 fn copy<const L: usize>(members: &[u32], losses: &[[f64; L]], to: &mut Vec<[f64; L]>) {
@@ -346,6 +377,7 @@ fn extrapolate<const L: usize>(
     members: &[u32],
     between: &[[f64; L]],
     length: [f64; L],
+    most_loss: [f64; L],
 ) {
     if length.iter().all(|&s| s <= 1.0) {
         return;
@@ -358,7 +390,8 @@ fn extrapolate<const L: usize>(
         for lane in 0..L {
             let step = now[lane] - between[k][lane];
             if length[lane] > 1.0 && step.abs() > NOISE {
-                new[lane] = (between[k][lane] + length[lane] * step).clamp(0.0, 1.0);
+                let far = between[k][lane] + length[lane] * step;
+                new[lane] = far.clamp(0.0, most_loss[lane]).max(state.shock[v][lane]);
             }
         }
         if new != now {
@@ -410,6 +443,7 @@ fn newton_lane<const L: usize, S: LaneScale<L>>(
     scale: &S,
     lane: usize,
     members: &[u32],
+    most_loss: f64,
 ) -> bool {
     let mut losses: Vec<[f64; 1]> = state.losses.iter().map(|l| [l[lane]]).collect();
     let shock: Vec<f64> = state.shock.iter().map(|s| s[lane]).collect();
@@ -419,8 +453,9 @@ fn newton_lane<const L: usize, S: LaneScale<L>>(
     let order = rows.order();
     for &node in members {
         let v = node as usize;
-        if losses[v][0] != state.losses[v][lane] {
-            state.losses[v][lane] = losses[v][0];
+        let loss = losses[v][0].min(most_loss);
+        if loss != state.losses[v][lane] {
+            state.losses[v][lane] = loss;
             state.dirty.insert(order.rank[v]);
             for &dependent in rows.dependents(node) {
                 state.dirty.insert(order.rank[dependent as usize]);

@@ -374,7 +374,11 @@ impl ImpactModel {
     }
 
     /// Markets that settle losses under these shocks and cuts.
-    pub(crate) fn pools(&self, shocks: &Shocks, cuts: &ArrivalCuts) -> Option<Pools<'_>> {
+    pub(crate) fn pools(
+        &self,
+        shocks: &Shocks,
+        cuts: &[(usize, f64, u32)],
+    ) -> Option<Pools<'_>> {
         Some(Pools {
             plan: self.pooled.as_ref()?,
             rows: self.down.as_ref()?,
@@ -491,7 +495,7 @@ impl ImpactModel {
         finish: impl Fn(usize, Losses) -> T + Sync,
     ) -> Result<Vec<T>, ImpactError> {
         let order = self.neighbours(scenarios);
-        let pools = self.pools(&Shocks::default(), &ArrivalCuts::new());
+        let pools = self.pools(&Shocks::default(), &[]);
         // Scratch space, reused from chunk to chunk.
         let idle: Mutex<Vec<Vec<Side<'_, LANES>>>> = Mutex::new(Vec::new());
         let idle_now = || idle.lock().unwrap_or_else(PoisonError::into_inner);

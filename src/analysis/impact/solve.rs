@@ -241,10 +241,10 @@ impl<'a, const L: usize> Side<'a, L> {
         let (rows, frontier) = (self.rows, &mut self.frontier);
         let mut wake = |node: u32| rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
         self.touched.iter().for_each(|&node| wake(node));
-        let cut = !self.cuts.arrivals.is_empty();
+        let cut = !self.cuts.arrivals.is_empty() || !rows.is_proportional();
         let mut settled = Vec::new();
         self.factors
-            .start(&self.losses, &self.touched, cut, wake, |consumer| settled.push(consumer));
+            .start(&self.losses, cut, wake, |consumer| settled.push(consumer));
         settled.into_iter().for_each(|consumer| self.frontier.insert(consumer));
     }
 
@@ -301,7 +301,7 @@ impl<'a, const L: usize> Side<'a, L> {
             _ => evaluate(rows, frontier, shock, old, old, &scale, active, &mut updates),
         };
         self.stamps.now += 1;
-        let market_rule = self.factors.scaled().is_some();
+        let by_factors = plain && self.factors.scaled().is_some();
         for &(node, new) in &updates {
             let v = node as usize;
             if let Some(stamp) = self.stamps.of.get_mut(v) {
@@ -312,7 +312,7 @@ impl<'a, const L: usize> Side<'a, L> {
             }
             self.losses[v] = new;
             self.factors.grown(node);
-            if !market_rule {
+            if !by_factors {
                 rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
             }
         }

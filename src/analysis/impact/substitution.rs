@@ -295,8 +295,9 @@ pub struct Factors<'a, const L: usize> {
     settled: Vec<[f64; L]>,
     /// Markets in which a loss has grown since their factors were set.
     stale: NodeSet,
-    /// True if arrivals are cut: then factors of suppliers without a loss count, too.
-    cuts: bool,
+    /// True if arrivals depend on more than `scaled`: on cuts, which count for suppliers without a
+    /// loss, too, or on rationing.
+    apart: bool,
 }
 
 impl<'a, const L: usize> Factors<'a, L> {
@@ -315,7 +316,7 @@ impl<'a, const L: usize> Factors<'a, L> {
             scaled: zeros(suppliers),
             settled: vec![[0.0; L]; slots],
             stale: NodeSet::new(markets),
-            cuts: false,
+            apart: false,
         }
     }
 
@@ -324,29 +325,24 @@ impl<'a, const L: usize> Factors<'a, L> {
         self.rule.is_some()
     }
 
-    /// Sets the factors of the state from which a run starts; `touched` holds every node with a
-    /// loss, `cuts` tells whether arrivals are cut. Shows each node of which a consumer must be
-    /// looked at (`supplier`), or which must be looked at itself, to the closures.
+    /// Sets the factors of the state from which a run starts; `apart` tells whether arrivals are
+    /// cut or rationed. Shows each node of which a consumer must be looked at (`supplier`), or which must be looked at itself, to the closures.
     pub fn start(
         &mut self,
         losses: &[[f64; L]],
-        touched: &[u32],
-        cuts: bool,
+        apart: bool,
         supplier: impl FnMut(u32),
         consumer: impl FnMut(u32),
     ) {
-        self.cuts = cuts;
+        self.apart = apart;
         self.factor.fill([0.0; L]);
         self.scaled.fill([0.0; L]);
         self.settled.fill([0.0; L]);
         if let Some(FactorRule::SupplierShare(markets) | FactorRule::MarketShare(markets)) =
             self.rule
         {
-            if cuts {
-                (0..markets.count() as u32).for_each(|q| self.stale.insert(q));
-            } else {
-                touched.iter().for_each(|&v| self.stale.insert(markets.of[v as usize]));
-            }
+            // Nodes without a loss, too, need their factor: a cut or the exact limit may use it.
+            (0..markets.count() as u32).for_each(|q| self.stale.insert(q));
         }
         if let Some(FactorRule::Pools(pools)) = self.rule {
             (0..pools.plan.markets.len() as u32).for_each(|q| self.stale.insert(q));
@@ -391,15 +387,12 @@ impl<'a, const L: usize> Factors<'a, L> {
                     };
                     for &node in markets.members(market) {
                         let v = node as usize;
-                        if !self.cuts && losses[v] == [0.0; L] {
-                            continue;
-                        }
                         let out = markets.out[v];
                         let factor = of_market.unwrap_or_else(|| {
                             std::array::from_fn(|lane| share_of_left(out, left[lane]))
                         });
                         let scaled = std::array::from_fn(|lane| factor[lane] * losses[v][lane]);
-                        if scaled != self.scaled[v] || self.cuts && factor != self.factor[v] {
+                        if scaled != self.scaled[v] || self.apart && factor != self.factor[v] {
                             supplier(node);
                         }
                         self.factor[v] = factor;
@@ -469,7 +462,7 @@ impl<'a, const L: usize> Factors<'a, L> {
             scaled: zeros(0),
             settled: self.settled.iter().map(|s| [s[lane]]).collect(),
             stale: NodeSet::default(),
-            cuts: self.cuts,
+            apart: self.apart,
         }
     }
 

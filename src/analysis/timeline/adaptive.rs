@@ -132,7 +132,7 @@ pub fn run(
     let n = snapshot.node_count();
     let structure = Structure::new(setting);
     let mut schedule = Schedule::new(snapshot, shocks, setting.step);
-    let mut market = model.pools(shocks, &Vec::new()).map(Market::new);
+    let mut market = model.pools(shocks, &[]).map(Market::new);
     let mut stockpiles = Stockpile::all(setting, responses)?;
     let mut stocks = Stocks::new(snapshot.group_count(), setting.stock.clone(), CEILING);
     let mut transit = Transit::new(setting, snapshot.flow_count());

@@ -110,7 +110,7 @@ pub fn run(
     let shocked = |loss: f64| {
         if utilisation < 1.0 { (1.0 - (1.0 - loss) / utilisation).max(0.0) } else { loss }
     };
-    let mut market = model.pools(shocks, &Vec::new()).map(Market::new);
+    let mut market = model.pools(shocks, &[]).map(Market::new);
     let mut stockpiles = Stockpile::all(setting, responses)?;
     let factor_rule = if market.is_some() { None } else { model.factor_rule(None) };
     let mut factors = factor_rule.map(|rule| Factors::new(Some(rule)));
@@ -150,10 +150,7 @@ pub fn run(
                 }
                 if let Some(factors) = &mut factors {
                     let losses = &past.losses[0];
-                    let touched: Vec<u32> =
-                        (0..n as u32).filter(|&v| losses[v as usize][0] > 0.0).collect();
-                    // Every node is looked at anyway, and flows may be cut at any step.
-                    factors.start(losses, &touched, true, |_| {}, |_| {});
+                    factors.start(losses, shocks.has_cuts(), |_| {}, |_| {});
                 }
                 let sent = Sent {
                     rows,
