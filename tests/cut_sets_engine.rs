@@ -170,11 +170,20 @@ fn country_stages_that_stop_an_industry_of_the_bundled_graph() {
         assert!(!problem.has_levels());
         // Structure and engine agree, and losses grow with the set.
         let n = units.len() as u32;
-        let sets: Vec<Vec<u32>> =
-            (0..n).map(|u| { let mut set = vec![u, (u * 7 + 3) % n, (u * 5 + 1) % n]; set.sort_unstable(); set.dedup(); set }).collect();
+        let sets: Vec<Vec<u32>> = (0..n)
+            .map(|u| {
+                let mut set = vec![u, (u * 7 + 3) % n, (u * 5 + 1) % n];
+                set.sort_unstable();
+                set.dedup();
+                set
+            })
+            .collect();
         let by_engine = engine.losses(&sets);
         for ((set, engine), structure) in sets.iter().zip(by_engine).zip(problem.losses(&sets)) {
-            assert!((engine - structure).abs() < 1e-9, "{set:?}: engine {engine} structure {structure}");
+            assert!(
+                (engine - structure).abs() < 1e-9,
+                "{set:?}: engine {engine} structure {structure}"
+            );
             assert!((structure - problem.loss(set)).abs() < 1e-12);
             for unit in set {
                 let rest: Vec<u32> = set.iter().copied().filter(|u| u != unit).collect();

@@ -35,7 +35,8 @@ fn analyse(tree: &mef::FaultTree) -> Result<(Family, Vec<String>, f64), SetError
         p.push(snapshot.network().node_record(node).attributes["probability"].as_f64().unwrap());
     }
     let target = snapshot.index(&imported.target).unwrap();
-    let reading = Reading { headroom: false, rations: &[], semantics: Semantics::Collapse, diverts: None };
+    let reading =
+        Reading { headroom: false, rations: &[], semantics: Semantics::Collapse, diverts: None };
     let problem = Problem::compile(&snapshot, &[(target, 1.0)], &units, &reading).unwrap();
     let graph = problem.failure_graph(1.0).unwrap();
     let start = std::time::Instant::now();
