@@ -77,9 +77,6 @@ pub(super) struct Plan {
     readers: Vec<u32>,
 }
 
-/// Steps that wait for a vertex: (vertex, step).
-type Waiting = Vec<(usize, u32)>;
-
 impl Plan {
     /// Vertices below `nodes.len()` are nodes, the others markets; `components` in the order of
     /// evaluation.
@@ -97,26 +94,15 @@ impl Plan {
             let classes = market.claims.iter().map(|claim| claim.class + 1).max();
             plan.classes = plan.classes.max(classes.unwrap_or(0));
         }
-        let mut rationed = false;
         let mut market_step = vec![0u32; markets.len()];
         // (step read, step that reads)
         let mut reads: Vec<(u32, u32)> = Vec::new();
-        let mut waiting = Waiting::new();
+        let mut waiting: Vec<(usize, u32)> = Vec::new();
         for (component, &is_loop) in components.iter().zip(looped) {
             for &vertex in component {
                 let step = plan.steps.len() as u32;
                 let at = if (vertex as usize) < n { plan.rows.len() } else { plan.claims.len() };
                 plan.first.push((at as u32, plan.arrivals.len() as u32));
-                let mut arrive = |offers: &[Offer], plan: &mut Self, waiting: &mut Waiting| {
-                    for offer in offers {
-                        let (from, flow, share) = (offer.from, offer.flow, offer.share);
-                        plan.arrivals.push(Arrival { from, flow, share });
-                        plan.rations.push(offer.ration);
-                        rationed |= offer.ration != Ration::PROPORTIONAL;
-                        waiting.push((from as usize, step));
-                    }
-                    plan.arrivals.len() as u32
-                };
                 if (vertex as usize) < n {
                     plan.step_of[vertex as usize] = step;
                     for group in &nodes[vertex as usize] {
@@ -126,7 +112,11 @@ impl Plan {
                                 let slot = plan.slots[market as usize] + claim;
                                 (plan.arrivals.len() as u32, slot)
                             }
-                            None => (arrive(&group.offers, &mut plan, &mut waiting), OWN),
+                            None => {
+                                let from = group.offers.iter().map(|o| (o.from as usize, step));
+                                waiting.extend(from);
+                                (plan.arrive(&group.offers), OWN)
+                            }
                         };
                         let (stock, response) = (group.stock, group.response);
                         plan.rows.push(Row { stock, response, end, slot });
@@ -136,7 +126,8 @@ impl Plan {
                     let market = vertex as usize - n;
                     market_step[market] = step;
                     for claim in &markets[market].claims {
-                        let end = arrive(&claim.offers, &mut plan, &mut waiting);
+                        waiting.extend(claim.offers.iter().map(|o| (o.from as usize, step)));
+                        let end = plan.arrive(&claim.offers);
                         plan.claims.push(Claim {
                             quantity: claim.quantity,
                             critical: claim.critical,
@@ -161,10 +152,20 @@ impl Plan {
             .map(|step| reads.partition_point(|read| read.0 < step) as u32)
             .collect();
         plan.readers = reads.into_iter().map(|read| read.1).collect();
-        if !rationed {
+        if plan.rations.iter().all(|&ration| ration == Ration::PROPORTIONAL) {
             plan.rations = Vec::new();
         }
         plan
+    }
+
+    /// Appends arrivals; the end of them.
+    fn arrive(&mut self, offers: &[Offer]) -> u32 {
+        for offer in offers {
+            let (from, flow, share) = (offer.from, offer.flow, offer.share);
+            self.arrivals.push(Arrival { from, flow, share });
+            self.rations.push(offer.ration);
+        }
+        self.arrivals.len() as u32
     }
 
     /// Nodes and arrivals.
