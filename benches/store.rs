@@ -147,7 +147,7 @@ fn service(network: Network, n: u64) {
         started.elapsed().as_secs_f64()
     };
     let mut random = random(7);
-    let mut timed = |what: &str, held: bool, mut change: Box<dyn FnMut(u64) -> Change + '_>| {
+    let timed = |what: &str, held: bool, mut change: Box<dyn FnMut(u64) -> Change + '_>| {
         let mut times = Vec::new();
         let mut reader = None;
         for i in 0..40 {
