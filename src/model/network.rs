@@ -95,7 +95,12 @@ impl Network {
             Some(name) => self.symbols.get(name)?,
             None => self.nodes.product[from as usize],
         };
-        self.flows_from(from).find(|&e| self.flows.to[e] == to && self.flows.product[e] == product)
+        // Flows are in the order of their consumers: hubs have many.
+        let range = self.flows_from(from);
+        let first = range.start + self.flows.to[range.clone()].partition_point(|&t| t < to);
+        (first..range.end)
+            .take_while(|&e| self.flows.to[e] == to)
+            .find(|&e| self.flows.product[e] == product)
     }
 
     /// Id of a flow: `from..to`, with `..product` where it is not the supplier's own product.

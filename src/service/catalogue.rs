@@ -76,7 +76,9 @@ impl GraphEntry {
 
     fn heap_bytes(&self) -> usize {
         let current = self.current.load();
-        current.as_ref().map_or(0, |s| s.heap_bytes()) + lock(&self.spare).heap_bytes()
+        // While the writer works on it, the spare snapshot does not count: nobody waits here.
+        let spare = self.spare.try_lock().map_or(0, |spare| spare.heap_bytes());
+        current.as_ref().map_or(0, |s| s.heap_bytes()) + spare
     }
 }
 
@@ -225,7 +227,11 @@ impl Catalogue {
         let head = entry.head();
         let snapshot = Arc::new(self.build(&head, version.version, network));
         if version.version == head.version {
-            entry.current.store(Some(snapshot.clone()));
+            // Unless a newer one was published meanwhile.
+            entry.current.rcu(|current| match current {
+                Some(newer) if newer.info().version >= version.version => Some(newer.clone()),
+                _ => Some(snapshot.clone()),
+            });
         } else {
             self.remember(snapshot.clone());
         }
@@ -285,7 +291,9 @@ impl Catalogue {
             }
             bytes = bytes.saturating_sub(entry.heap_bytes());
             tracing::debug!(graph = entry.head().name, "evicted from memory");
-            lock(&entry.spare).clear();
+            if let Ok(mut spare) = entry.spare.try_lock() {
+                spare.clear();
+            }
             entry.current.store(None);
         }
     }

@@ -293,7 +293,7 @@ impl<'a> Draft<'a> {
     fn has_flow(&self, id: &FlowId) -> bool {
         match self.flows.get(id) {
             Some(record) => record.is_some(),
-            None => self.base.flow_index(&id.from, &id.to, Some(&id.product)).is_some(),
+            None => self.base.flow_place(id).is_ok(),
         }
     }
 
