@@ -23,7 +23,10 @@ fn flagship() -> (tempfile::TempDir, Server, String) {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"), &[]);
     let asked = server
-        .post("/v1/graphs/critical-minerals/impacts", &json!({"scenario": "china-refining-stops"}))
+        .post(
+            "/v1/graphs/critical-minerals/impacts",
+            &json!({"scenario": "china-refining-stops", "draws": 20}),
+        )
         .ok(200);
     let id = asked["id"].as_str().unwrap().to_owned();
     assert_eq!(asked["links"]["explore"], format!("/explore?impact={id}"));

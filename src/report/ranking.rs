@@ -9,7 +9,7 @@ const WIDTH: f64 = 960.0;
 const LEFT: f64 = 250.0;
 const RIGHT: f64 = 150.0;
 const ROW: f64 = 26.0;
-const TOP: f64 = 62.0;
+const TOP: f64 = 80.0;
 /// Rows of one picture.
 const ROWS: usize = 40;
 
@@ -111,5 +111,5 @@ fn legend(svg: &mut Svg, rows: &[&Target]) {
     if rows.iter().any(|r| r.bracket.is_some()) {
         parts.push("diamonds: critical uses first, everyone alike");
     }
-    svg.text((WIDTH - 24.0, 22.0), Anchor::End, "soft", &parts.join(" · "));
+    svg.text((24.0, 41.0), Anchor::Start, "soft", &parts.join(" · "));
 }
