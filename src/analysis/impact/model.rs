@@ -374,11 +374,7 @@ impl ImpactModel {
     }
 
     /// Markets that settle losses under these shocks and cuts.
-    pub(crate) fn pools(
-        &self,
-        shocks: &Shocks,
-        cuts: &[(usize, f64, u32)],
-    ) -> Option<Pools<'_>> {
+    pub(crate) fn pools(&self, shocks: &Shocks, cuts: &[(usize, f64, u32)]) -> Option<Pools<'_>> {
         Some(Pools {
             plan: self.pooled.as_ref()?,
             rows: self.down.as_ref()?,
