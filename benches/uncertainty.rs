@@ -1,7 +1,8 @@
 //! Speed of draws: `cargo bench --bench uncertainty`.
 //!
 //! Draws of the flagship on the bundled graph: wall time on the threads asked for (`--threads N`,
-//! default 2), and what one draw is made of on one thread.
+//! default 2), with the CPU time of the whole process beside it where other work shares the machine,
+//! and what one draw is made of on one thread.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench reports on the terminal")]
 
@@ -10,10 +11,20 @@ use std::time::Instant;
 
 use chokepoint::analysis::Progress;
 use chokepoint::analysis::impact::{ImpactModel, Shocks, TargetNodes};
-use chokepoint::analysis::uncertainty::{Kinds, Ranges, SteadyLosses, sample, sensitivity, spread};
+use chokepoint::analysis::uncertainty::{
+    Kinds, Ranges, ScenarioLosses, sample, sensitivity, spread,
+};
 use chokepoint::dataset;
 use chokepoint::dataset::synthesis::critical_minerals;
 use chokepoint::graph::{Snapshot, SnapshotInfo};
+
+/// CPU time of this process in seconds, all threads.
+fn cpu() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // User and system ticks, of which there are a hundred a second.
+    let fields = text.rsplit(") ").next().unwrap_or_default().split(' ');
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
 
 /// Mean milliseconds of `rounds` runs.
 fn mean(rounds: u32, mut run: impl FnMut(u32)) -> f64 {
@@ -88,11 +99,15 @@ fn main() {
             let solution = model.solve(&prepared, &silent).unwrap();
             targets.iter().map(|t| t.mean(|v| solution.loss(v))).collect::<Vec<f64>>()
         };
-        let mut losses = SteadyLosses::new(targets);
+        let mut losses = ScenarioLosses::new(targets);
         losses.add(&model, &[], shocks);
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), cpu());
         let samples = sample(&ranges, &losses, draws, 1, &silent).unwrap();
-        println!("{draws} draws, {threads} threads {:8.3} s", start.elapsed().as_secs_f64());
+        println!(
+            "{draws} draws, {threads} threads {:8.3} s, CPU {:.2} s",
+            start.elapsed().as_secs_f64(),
+            cpu() - busy
+        );
         let start = Instant::now();
         let drivers = sensitivity::drivers(&ranges, &samples, 1, &silent).unwrap();
         println!("who drives the spread {:8.3} s", start.elapsed().as_secs_f64());

@@ -219,6 +219,44 @@ fn what_cannot_be_drawn_or_compared_is_refused() {
 }
 
 #[test]
+fn ranges_that_cannot_be_are_refused_and_half_ranges_are_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"), &["--no-seed"]);
+    server.put("/v1/graphs/g", &json!({})).ok(201);
+    let node = |output: Value| json!({"changes": [{"op": "put", "type": "node", "id": "a", "output": output}]});
+    for (bad, word) in [
+        (json!({"value": 5, "low": 7}), "low"),
+        (json!({"value": 5, "high": 3}), "high"),
+        (json!({"value": 5, "low": -1}), "negative"),
+        (json!({"value": -5}), "negative"),
+    ] {
+        let problem =
+            server.post("/v1/graphs/g/changes", &node(bad)).problem(422, "invalid_change");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    server.post("/v1/graphs/g/changes", &node(json!({"value": 60, "low": 30}))).ok(200);
+    let rest = json!({"changes": [
+        {"op": "put", "type": "node", "id": "b", "output": 40},
+        {"op": "put", "type": "node", "id": "c", "product": "q", "output": 1},
+        {"op": "put", "type": "flow", "from": "a", "to": "c", "product": "p", "quantity": 60},
+        {"op": "put", "type": "flow", "from": "b", "to": "c", "product": "p", "quantity": 40}]});
+    server.post("/v1/graphs/g/changes", &rest).ok(200);
+    let body = json!({"shocks": [{"select": {"node": "a"}}], "draws": 1000,
+        "targets": [{"name": "c", "select": {"node": "c"}}], "include": ["sensitivity"]});
+    let answer = server.post("/v1/graphs/g/impacts", &body).ok(200);
+    let loss = &answer["results"][0]["loss"];
+    // c loses a / (a + 40), with a at most its value and its 5th percentile at 30.
+    assert!((number(&loss["low"]) - 30.0 / 70.0).abs() < 0.02, "{loss}");
+    assert_eq!((&loss["high"], &loss["value"]), (&json!(0.6), &json!(0.6)));
+    let driver = &answer["sensitivity"]["targets"][0]["drivers"][0];
+    assert_eq!(driver["figure"]["id"], "nodes/a/output");
+    assert_eq!(driver["figure"]["range"], "stated");
+    assert!(number(&driver["correlation"]) > 0.99, "{driver}");
+    let bar = &answer["sensitivity"]["targets"][0]["tornado"][0];
+    assert!((number(&bar["loss_at_low"]) - 30.0 / 70.0).abs() < 1e-9, "{bar}");
+}
+
+#[test]
 fn a_graph_without_ranges_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("data"), &["--no-seed"]);

@@ -9,11 +9,11 @@ use chokepoint::analysis::Progress;
 use chokepoint::analysis::impact::{ImpactError, ImpactModel, Shocks, TargetNodes};
 use chokepoint::analysis::uncertainty::distribution::Z95;
 use chokepoint::analysis::uncertainty::{
-    Kinds, Ranges, Samples, SteadyLosses, Subject, sample, sensitivity, spread,
+    Kinds, Ranges, Samples, ScenarioLosses, Subject, losses, sample, sensitivity, spread,
 };
 use chokepoint::dataset::synthesis::{Perturbation, critical_minerals, synthesize};
 use chokepoint::graph::{Snapshot, SnapshotInfo};
-use chokepoint::model::scenario::{ModelOptions, Shock, Substitution, Target};
+use chokepoint::model::scenario::{Mode, ModelOptions, Shock, Substitution, Target};
 use chokepoint::model::{
     Figure, FigureClass, FlowRecord, NetworkBuilder, NodeRecord, RequirementRecord, Rule, Selector,
 };
@@ -60,10 +60,10 @@ fn losses(
     snapshot: &Arc<Snapshot>,
     options: &ModelOptions,
     scenarios: &[Vec<Shock>],
-) -> SteadyLosses {
+) -> ScenarioLosses {
     let model = Arc::new(ImpactModel::new(snapshot.clone(), options, &[]).unwrap());
     let targets = snapshot.nodes().map(|v| target(snapshot, snapshot.id(v))).collect();
-    let mut losses = SteadyLosses::new(targets);
+    let mut losses = ScenarioLosses::new(targets);
     for shocks in scenarios {
         losses.add(&model, &[], Shocks::compile(snapshot, shocks).unwrap());
     }
@@ -524,4 +524,30 @@ fn balanced_flows_stand_in_for_a_new_synthesis() {
     assert!(moved / count > 0.003, "the draws move the answer: {}", moved / count);
     assert!(apart / count < 0.35 * moved / count, "{} of {}", apart / count, moved / count);
     assert!((Z95 - 1.6449).abs() < 1e-4);
+}
+
+/// A timeline's mean loss over its horizon is drawn like any other loss, stocks included.
+#[test]
+fn timelines_are_drawn_too() {
+    let mut nodes = vec![
+        node("a", "p", Some(Figure::bare(60.0))),
+        node("b", "p", Some(Figure::bare(40.0))),
+        node("c", "q", Some(Figure::bare(1.0))),
+    ];
+    nodes[2].stock_days = Some(figure(70.0, Some(35.0), Some(105.0), None));
+    let flows = [FlowRecord::new("a", "c", 60.0), FlowRecord::new("b", "c", 40.0)];
+    let graph = snapshot(&nodes, &flows, &[]);
+    let own = ModelOptions { mode: Mode::Timeline, ..ModelOptions::default() };
+    let quantities = losses(&graph, &losses::options(&own), &[vec![loss_of("a", 1.0)]]);
+    let ranges = Ranges::of(&graph, losses::kinds(&own));
+    assert_eq!(ranges.id(&ranges.figures()[0]), "nodes/c/stock_days");
+    let samples = sample(&ranges, &quantities, 300, 1, &Progress::silent()).unwrap();
+    let c = &samples.by_quantity[graph.index("c").unwrap() as usize];
+    let s = spread(c).unwrap();
+    // Frozen orders: the stock lasts longer than its days, because b still delivers, and then c
+    // loses what a gave. More stock, less loss.
+    assert!(s.low < s.median && s.median < s.high && s.high < 0.6, "{s:?}");
+    let found = sensitivity::drivers(&ranges, &samples, 1, &Progress::silent()).unwrap();
+    let driver = found[graph.index("c").unwrap() as usize].list[0];
+    assert!(driver.correlation < -0.99, "{driver:?}");
 }

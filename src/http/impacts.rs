@@ -38,12 +38,10 @@ fn estimate(flows: usize, scenarios: usize) -> Estimate {
 
 /// What a question will probably take.
 pub(super) fn estimate_question(question: &Question) -> Estimate {
-    let network = question.snapshot.network();
     let attributed = question.body.include.contains(&Include::Explanation);
     let coalitions = if attributed { evaluations(question.body.shocks.len()) } else { 0 };
-    let plain = estimate(network.flow_count(), 8 + coalitions);
-    let figures = network.node_count() + network.flow_count() + network.requirements.len();
-    let range = ranges::estimate(network.flow_count(), figures, &question.body, 1);
+    let plain = estimate(question.snapshot.flow_count(), 8 + coalitions);
+    let range = ranges::estimate(&question.snapshot, &question.body);
     let time = timeline::estimate(question);
     Estimate {
         seconds: plain.seconds + range.seconds + time.seconds,

@@ -21,7 +21,7 @@ use crate::analysis::Progress;
 use crate::analysis::impact::outcome::SMALLEST_LOSS;
 use crate::analysis::impact::{ImpactError, Shocks, TargetNodes};
 use crate::analysis::uncertainty::ensemble::Quantities;
-use crate::analysis::uncertainty::{Kinds, Ranges, SteadyLosses, sample, spread, steady};
+use crate::analysis::uncertainty::{Kinds, Ranges, ScenarioLosses, losses, sample, spread};
 use crate::graph::Snapshot;
 use crate::model::scenario::{
     Mode, ModelOptions, Response, ScenarioBody, ScenarioError, Shock, Target, check_draws,
@@ -202,12 +202,15 @@ pub enum Verdict {
 impl Comparison {
     /// What it will probably take.
     pub fn estimate(&self) -> Estimate {
-        let asked = ScenarioBody {
-            draws: Some(self.resolved.draws.max(1)),
-            targets: self.resolved.targets.clone(),
-            ..ScenarioBody::default()
-        };
-        ranges::estimate(self.snapshot.flow_count(), 0, &asked, self.resolved.scenarios.len())
+        let mut all = Estimate::default();
+        for ResolvedScenario { scenario, .. } in &self.resolved.scenarios {
+            let draws = Some(self.resolved.draws.max(1));
+            let asked = ScenarioBody { draws, ..scenario.clone() };
+            let one = ranges::estimate(&self.snapshot, &asked);
+            all.seconds += one.seconds;
+            all.bytes += one.bytes;
+        }
+        all
     }
 }
 
@@ -387,30 +390,31 @@ impl Service {
             .enumerate()
             .map(|(i, t)| TargetNodes::resolve(snapshot, t, &format!("targets[{i}]")))
             .collect::<Result<Vec<_>, ImpactError>>()?;
-        let mut losses = SteadyLosses::new(targets);
+        let mut quantities = ScenarioLosses::new(targets);
         let mut kinds = Kinds::default();
         for (i, ResolvedScenario { scenario, .. }) in resolved.scenarios.iter().enumerate() {
             let inside = |error: ImpactError| within(error.into(), &format!("scenarios[{i}]"));
-            let model =
-                self.models.get(snapshot, &scenario.model, &scenario.responses).map_err(inside)?;
+            let options = losses::options(&scenario.model);
+            let responses = losses::responses(&scenario.model, &scenario.responses);
+            let model = self.models.get(snapshot, &options, &responses).map_err(inside)?;
             let shocks = Shocks::compile(snapshot, &scenario.shocks).map_err(inside)?;
-            losses.add(&model, &scenario.responses, shocks);
-            let own = steady::kinds(&scenario.model);
+            quantities.add(&model, &scenario.responses, shocks);
+            let own = losses::kinds(&scenario.model);
             kinds.capacities |= own.capacities;
             kinds.stocks |= own.stocks;
         }
         let ranges = Ranges::of(snapshot, kinds);
-        let mut central = vec![0.0; losses.width()];
-        losses.evaluate(snapshot, &mut central, progress)?;
+        let mut central = vec![0.0; quantities.width()];
+        quantities.evaluate(snapshot, &mut central, progress)?;
         progress.start(u64::from(resolved.draws));
-        let samples = sample(&ranges, &losses, resolved.draws, resolved.seed, progress)?;
+        let samples = sample(&ranges, &quantities, resolved.draws, resolved.seed, progress)?;
         let results: Vec<TargetComparison> = resolved
             .targets
             .iter()
             .enumerate()
             .map(|(k, target)| {
                 compare_target(target, &resolved.scenarios, |scenario| {
-                    let place = losses.position(scenario, k);
+                    let place = quantities.position(scenario, k);
                     (central[place], &samples.by_quantity[place])
                 })
             })

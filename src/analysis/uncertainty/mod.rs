@@ -15,14 +15,15 @@ pub mod distribution;
 pub mod draw;
 pub mod ensemble;
 pub mod figures;
+pub mod losses;
 pub mod sensitivity;
 pub mod statistics;
-pub mod steady;
+
 pub mod stream;
 
 pub use distribution::Distribution;
 pub use draw::{DrawnGraph, Ranges};
 pub use ensemble::{Samples, sample};
 pub use figures::{Kinds, Subject, UncertainFigure};
+pub use losses::ScenarioLosses;
 pub use statistics::{Spread, spread};
-pub use steady::SteadyLosses;

@@ -68,7 +68,7 @@ pub fn evaluate(
     let wants = |part| body.include.contains(&part);
     let (mut quality, sources) = quality(&model, &solution, &targets);
     quality.warnings = warnings(snapshot, question, &model);
-    let ranged = ranges::evaluate(question, &model, &shocks, &targets, progress)?;
+    let ranged = ranges::evaluate(models, question, &shocks, &targets, progress)?;
     if let Some(ranged) = &ranged {
         quality.warnings.extend(ranged.write(&mut results));
     }

@@ -3,20 +3,20 @@
 //! Draws are made only if `draws` is given, or `include` names `range` or `sensitivity`: a plain
 //! answer takes milliseconds.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Question;
 use super::answer::TargetResult;
 use super::sensitivity::{Sensitivity, sensitivity};
+use super::{ModelCache, Question};
 use crate::analysis::Progress;
-use crate::analysis::impact::{ImpactError, ImpactModel, Shocks, TargetNodes};
+use crate::analysis::impact::{ImpactError, Shocks, TargetNodes};
+use crate::analysis::timeline::setting::HORIZON_DAYS;
 use crate::analysis::uncertainty::sensitivity::units;
-use crate::analysis::uncertainty::{Ranges, Spread, SteadyLosses, sample, spread, steady};
+use crate::analysis::uncertainty::{Ranges, ScenarioLosses, Spread, losses, sample, spread};
+use crate::graph::Snapshot;
 use crate::model::FigureClass;
-use crate::model::scenario::{Include, ScenarioBody, ScenarioError};
+use crate::model::scenario::{Include, Mode, ScenarioBody, ScenarioError};
 use crate::service::jobs::Estimate;
 
 /// Draws unless a question says otherwise.
@@ -27,6 +27,8 @@ pub const SEED: u64 = 1;
 const FEW: u32 = 200;
 /// Seconds of one thread for one draw and flow: drawing, balancing, evaluating.
 const SECONDS_PER_FLOW: f64 = 4e-7;
+/// Seconds of one thread for one node or flow in one step of a timeline.
+const SECONDS_PER_STEP: f64 = 1e-8;
 /// Seconds of one thread for one figure and draw of a sensitivity.
 const SECONDS_PER_FIGURE: f64 = 1e-7;
 
@@ -101,18 +103,27 @@ pub fn settle(body: &mut ScenarioBody) -> Result<(), ScenarioError> {
     Ok(())
 }
 
-/// What `scenarios` scenarios will probably take on a graph with this many flows, nodes and
-/// requirements.
-pub fn estimate(flows: usize, figures: usize, body: &ScenarioBody, scenarios: usize) -> Estimate {
+/// What the draws of a question will probably take.
+pub fn estimate(snapshot: &Snapshot, body: &ScenarioBody) -> Estimate {
     let Some(draws) = body.draws else { return Estimate::default() };
-    let (draws, flows, figures) = (f64::from(draws), flows as f64, figures as f64);
-    let mut seconds = draws * flows * SECONDS_PER_FLOW * (0.5 + 0.5 * scenarios as f64);
-    if body.include.contains(&Include::Sensitivity) {
-        seconds += draws * figures * SECONDS_PER_FIGURE;
+    let network = snapshot.network();
+    let flows = network.flow_count();
+    let mut each = flows as f64 * SECONDS_PER_FLOW;
+    if body.model.mode == Mode::Timeline {
+        let options = body.model.timeline.clone().unwrap_or_default();
+        let days = f64::from(options.horizon_days.unwrap_or(HORIZON_DAYS));
+        let parts = (flows + network.node_count()) as f64;
+        each += days / options.step.days() * parts * SECONDS_PER_STEP;
     }
-    let targets = body.targets.len() * scenarios;
-    let bytes = flows as u64 * 256 + draws as u64 * 8 * targets as u64;
-    Estimate { seconds, bytes }
+    if body.include.contains(&Include::Sensitivity) {
+        let figures = network.node_count() + flows + network.requirements.len();
+        each += figures as f64 * SECONDS_PER_FIGURE;
+    }
+    let draws = f64::from(draws);
+    Estimate {
+        seconds: draws * each,
+        bytes: flows as u64 * 256 + draws as u64 * 8 * body.targets.len() as u64,
+    }
 }
 
 /// What the draws of a question say.
@@ -130,8 +141,8 @@ pub struct Ranged {
 /// # Errors
 /// Cancellation.
 pub fn evaluate(
+    models: &ModelCache,
     question: &Question,
-    model: &Arc<ImpactModel>,
     shocks: &Shocks,
     targets: &[TargetNodes],
     progress: &Progress,
@@ -140,9 +151,12 @@ pub fn evaluate(
     let Some(draws) = body.draws.filter(|&draws| draws > 0) else { return Ok(None) };
     let seed = body.seed.unwrap_or(SEED);
     let wants_drivers = body.include.contains(&Include::Sensitivity);
-    let ranges = Ranges::of(snapshot, steady::kinds(&body.model));
-    let mut losses = SteadyLosses::new(targets.to_vec());
-    losses.add(model, &body.responses, shocks.clone());
+    let own = &body.model;
+    let ranges = Ranges::of(snapshot, losses::kinds(own));
+    let responses = losses::responses(own, &body.responses);
+    let model = models.get(snapshot, &losses::options(own), &responses)?;
+    let mut losses = ScenarioLosses::new(targets.to_vec());
+    losses.add(&model, &body.responses, shocks.clone());
     let further = if wants_drivers { units(&ranges) } else { 0 };
     progress.start(u64::from(draws) + further);
     let samples = sample(&ranges, &losses, draws, seed, progress)?;

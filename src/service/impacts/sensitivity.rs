@@ -10,7 +10,7 @@ use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, TargetNodes};
 use crate::analysis::uncertainty::ensemble::{Quantities, Samples};
 use crate::analysis::uncertainty::sensitivity::{Bar, Drivers, drivers, tornado};
-use crate::analysis::uncertainty::{Ranges, SteadyLosses, Subject, UncertainFigure, spread};
+use crate::analysis::uncertainty::{Ranges, ScenarioLosses, Subject, UncertainFigure, spread};
 use crate::graph::Snapshot;
 use crate::model::FigureClass;
 
@@ -122,7 +122,7 @@ pub struct CheckFirst {
 /// Cancellation.
 pub fn sensitivity(
     ranges: &Ranges,
-    losses: &SteadyLosses,
+    losses: &ScenarioLosses,
     samples: &Samples,
     targets: &[TargetNodes],
     seed: u64,
