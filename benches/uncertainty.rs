@@ -88,7 +88,10 @@ fn main() {
     let redrawn = model.redrawn(drawn, &[]).unwrap();
     println!(
         "its solution          {:8.3} ms",
-        mean(100, |_| drop(redrawn.solve(&redrawn.prepare(&shocks), &silent).unwrap().ending))
+        mean(100, |_| {
+            let prepared = redrawn.prepare(&shocks);
+            assert!(redrawn.solve(&prepared, &silent).unwrap().ending.converged);
+        })
     );
 
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build().unwrap();
