@@ -89,7 +89,8 @@ fn main() {
     println!(
         "its solution          {:8.3} ms",
         mean(100, |_| {
-            redrawn.solve(&redrawn.prepare(&shocks), &silent).unwrap();
+            let prepared = redrawn.prepare(&shocks);
+            assert!(redrawn.solve(&prepared, &silent).unwrap().ending.converged);
         })
     );
 

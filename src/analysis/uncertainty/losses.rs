@@ -107,15 +107,11 @@ impl Quantities for ScenarioLosses {
                         }
                     }
                     Mode::Timeline => {
-                        let targets = in_time(&model, &targets)?;
-                        let path = timeline::path(
-                            &model,
-                            shocks,
-                            &group.responses,
-                            true,
-                            &targets,
-                            progress,
-                        )?;
+                        let (targets, given) = (in_time(&model, &targets)?, &group.responses);
+                        // The draws count the progress.
+                        let silent = Progress::silent();
+                        let path = timeline::path(&model, shocks, given, true, &targets, &silent)?;
+                        progress.check()?;
                         for (loss, target) in into.iter_mut().zip(&path.targets) {
                             *loss = target.summary.mean;
                         }

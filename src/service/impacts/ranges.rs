@@ -16,7 +16,7 @@ use crate::analysis::uncertainty::sensitivity::units;
 use crate::analysis::uncertainty::{Ranges, ScenarioLosses, Spread, losses, sample, spread};
 use crate::graph::Snapshot;
 use crate::model::FigureClass;
-use crate::model::scenario::{Include, Mode, ModelOptions, ScenarioBody, ScenarioError};
+use crate::model::scenario::{Include, Mode, ScenarioBody, ScenarioError};
 use crate::service::jobs::Estimate;
 
 /// Draws unless a question says otherwise.
@@ -151,11 +151,10 @@ pub fn evaluate(
     let Some(draws) = body.draws.filter(|&draws| draws > 0) else { return Ok(None) };
     let seed = body.seed.unwrap_or(SEED);
     let wants_drivers = body.include.contains(&Include::Sensitivity);
-    // The results that the ranges are written into are those of the steady state.
-    let own = ModelOptions { mode: Mode::Steady, ..body.model.clone() };
-    let ranges = Ranges::of(snapshot, losses::kinds(&own));
-    let responses = losses::responses(&own, &body.responses);
-    let model = models.get(snapshot, &losses::options(&own), &responses)?;
+    let own = &body.model;
+    let ranges = Ranges::of(snapshot, losses::kinds(own));
+    let responses = losses::responses(own, &body.responses);
+    let model = models.get(snapshot, &losses::options(own), &responses)?;
     let mut losses = ScenarioLosses::new(targets.to_vec());
     losses.add(&model, &body.responses, shocks.clone());
     let further = if wants_drivers { units(&ranges) } else { 0 };
