@@ -356,11 +356,7 @@ impl ImpactModel {
     }
 
     /// Markets that settle losses under these shocks and cuts of arrivals.
-    pub(crate) fn pools(
-        &self,
-        shocks: &Shocks,
-        cuts: &[(usize, f64, u32)],
-    ) -> Option<Pools<'_>> {
+    pub(crate) fn pools(&self, shocks: &Shocks, cuts: &[(usize, f64, u32)]) -> Option<Pools<'_>> {
         Some(Pools {
             plan: self.pooled.clone()?,
             rows: self.down.as_ref()?,

@@ -243,8 +243,7 @@ impl<'a, const L: usize> Side<'a, L> {
         self.touched.iter().for_each(|&node| wake(node));
         let cut = !self.cuts.arrivals.is_empty() || !rows.is_proportional();
         let mut settled = Vec::new();
-        self.factors
-            .start(&self.losses, cut, wake, |consumer| settled.push(consumer));
+        self.factors.start(&self.losses, cut, wake, |consumer| settled.push(consumer));
         settled.into_iter().for_each(|consumer| self.frontier.insert(consumer));
     }
 

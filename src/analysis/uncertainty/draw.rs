@@ -125,7 +125,9 @@ impl Ranges {
                         network.nodes.stock_days.values_mut()[v as usize] = value;
                     }
                     Subject::Dependence(r) => {
-                        if let Some(figure) = &mut network.requirements.to_mut()[r as usize].dependence {
+                        if let Some(figure) =
+                            &mut network.requirements.to_mut()[r as usize].dependence
+                        {
                             figure.value = value;
                         }
                     }
