@@ -44,6 +44,8 @@ const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
 const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
 /// Steps up to this may be rounding alone.
 const NOISE: f64 = 1e-14;
+/// Steps are only known to this: rounding of losses up to 1.
+const UNSURE: f64 = 1e-15;
 /// Passes over a cycle before its active piece is solved directly, if little of it still moves.
 const FIRST_DIRECT: usize = 20;
 /// Most unknowns of such a piece in the first passes, when iteration alone may be faster.
@@ -52,6 +54,8 @@ const LARGEST_EARLY_SYSTEM: usize = 150;
 const MANY_PASSES: usize = 240;
 /// Passes after which iteration gives up (the residual is reported).
 const MOST_PASSES: usize = 2_000_000;
+/// Sums of shares may pass 1 by this much.
+const ROUNDING: f64 = 1e-9;
 /// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
 const LARGEST_SYSTEM: usize = 600;
 
@@ -327,7 +331,8 @@ fn safe_length<const L: usize>(
             let second = now[lane] - between[k][lane];
             if first.max(second) > NOISE {
                 // A loss that has just reached 1 makes a kink.
-                let ratio = if now[lane] < 1.0 { second / first.max(NOISE) } else { 0.0 };
+                let ratio = (second - UNSURE) / (first.max(NOISE) + UNSURE);
+                let ratio = if now[lane] < 1.0 { ratio } else { 0.0 };
                 rate[lane] = lesser(rate[lane], ratio);
                 let most = ((1.0 - before[k][lane]) / first.max(f64::MIN_POSITIVE))
                     .min((1.0 - between[k][lane]) / second.max(f64::MIN_POSITIVE));
@@ -509,10 +514,11 @@ fn newton_step<S: ArrivalScale<1>>(
         let [value] = rows.node_loss(*node, &[0.0], losses, scale);
         let mut constant = value;
         for group in groups {
-            let factor = match rows.rule(group) {
-                InputRule::Limiting(dependence) => dependence,
-                InputRule::Additive => rows.share(group),
-                InputRule::Threshold(_) | InputRule::None => continue,
+            // Where the sum of additive inputs binds, limiting inputs do not count.
+            let factor = match (binding, rows.rule(group)) {
+                (Binding::Input(_), InputRule::Limiting(dependence)) => dependence,
+                (Binding::Sum, InputRule::Additive) => rows.share(group),
+                _ => continue,
             };
             for e in rows.arrivals(group) {
                 let source = rows.source(e);
@@ -568,7 +574,9 @@ fn capped_solution(matrix: &[BTreeMap<usize, f64>], right: &[f64]) -> Option<Vec
         for i in 0..n {
             if !free[i] {
                 let value = matrix[i].iter().fold(right[i], |sum, (&j, &m)| sum + m * solution[j]);
-                if value <= 1.0 {
+                // A loop that passes on exactly what it gets does not grow by itself: rounding must
+                // not make it.
+                if value <= 1.0 + ROUNDING {
                     free[i] = true;
                     grown = true;
                 }

@@ -373,7 +373,7 @@ impl ImpactModel {
         self.pooled = Some(PoolPlan::new(rows, markets, slot, market_of, consumer_of, classes));
     }
 
-    /// Markets that settle losses under these shocks and cuts.
+    /// Markets that settle losses under these shocks and cuts of arrivals.
     pub(crate) fn pools(&self, shocks: &Shocks, cuts: &[(usize, f64, u32)]) -> Option<Pools<'_>> {
         Some(Pools {
             plan: self.pooled.as_ref()?,

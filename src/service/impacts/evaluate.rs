@@ -407,10 +407,6 @@ fn warnings(snapshot: &Snapshot, question: &Question, model: &ImpactModel) -> Ve
                 .to_owned(),
         );
     }
-    if timed && body.draws.is_some_and(|draws| draws > 0) {
-        warnings
-            .push("the range is that of the steady end (`steady`), not of the mean loss".into());
-    }
     if !timed && body.responses.iter().any(|r| matches!(r, Response::Stockpile { .. })) {
         warnings
             .push("stockpiles delay a loss and run out: they do not change a steady state".into());
