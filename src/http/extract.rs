@@ -243,7 +243,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     let (name, hint) = unknown_field(&text);
     let is_unknown = text.starts_with("unknown field");
+    let is_missing = text.starts_with("missing field");
     let param = match name {
+        Some(name) if is_missing && path == "." => name,
+        Some(name) if is_missing => format!("{path}.{name}"),
         Some(name) if is_unknown && (path == "." || path.ends_with(&name)) => {
             if path == "." {
                 name

@@ -65,6 +65,7 @@ async fn ask(
     let threads = service.pool.threads();
     let prepare = move || {
         let asked = Asked::new(snapshot, question);
+        asked.check()?;
         let estimate = asked.estimate(threads);
         Ok((asked, estimate))
     };

@@ -182,6 +182,15 @@ impl Ask for AttackCurveBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        in_range("points", self.points.unwrap_or(1000), 2..=1_000_000)?;
+        in_range("strong_points", self.strong_points.unwrap_or(0) as usize, 0..=10_000)?;
+        match &self.centrality {
+            Some(body) => body.check(snapshot),
+            None => Ok(()),
+        }
+    }
+
     fn estimate(&self, snapshot: &Snapshot, threads: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         let scores = self.centrality.as_ref().map(|body| body.estimate(snapshot, threads));
@@ -193,9 +202,8 @@ impl Ask for AttackCurveBody {
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
-        let points = in_range("points", self.points.unwrap_or(1000), 2..=1_000_000)?;
-        let strong_points = self.strong_points.unwrap_or(0);
-        in_range("strong_points", strong_points as usize, 0..=10_000)?;
+        let (points, strong_points) =
+            (self.points.unwrap_or(1000), self.strong_points.unwrap_or(0));
         let order = self.order(context)?;
         let view = context.views.links(context.snapshot)?;
         let found = attack_curve(&view, &order, strong_points, context.progress)?;

@@ -311,7 +311,7 @@ impl CentralityBody {
         }
     }
 
-    fn check(&self, about: &About) -> Result<(), ServiceError> {
+    fn check_parameters(&self, about: &About) -> Result<(), ServiceError> {
         if let Some(name) =
             self.parameters.given().into_iter().find(|name| !about.parameters.contains(name))
         {
@@ -341,6 +341,17 @@ impl CentralityBody {
                 "approximate, parameters.samples and parameters.sources exclude each other",
                 "keep one of them",
             ));
+        }
+        if let Some(Approximate { epsilon, delta, .. }) = self.approximate {
+            for (name, value) in [("epsilon", epsilon), ("delta", delta)] {
+                if !(value > 0.0 && value < 1.0) {
+                    return Err(impossible(
+                        name,
+                        format!("{name} is {value}; it must be above 0 and below 1"),
+                        "epsilon 0.01 and delta 0.1 are usual",
+                    ));
+                }
+            }
         }
         if self.top == Some(0) {
             return Err(impossible("top", "top is 0", "ask for 1 at least, or leave it out"));
@@ -410,7 +421,7 @@ impl CentralityBody {
     /// Computes the scores of every node (or link).
     pub(super) fn compute(&self, context: &Context<'_>) -> Result<Computed, ServiceError> {
         let about = self.measure.about();
-        self.check(&about)?;
+        self.check_parameters(&about)?;
         let snapshot = context.snapshot;
         let progress = context.progress;
         let name = self.weight.as_deref().unwrap_or(about.weight);
@@ -596,6 +607,16 @@ fn highest(scores: &[f64], among: &[u32], top: usize) -> Vec<u32> {
 impl Ask for CentralityBody {
     fn at(&mut self) -> &mut Option<u64> {
         &mut self.at
+    }
+
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        let about = self.measure.about();
+        self.check_parameters(&about)?;
+        weighting(snapshot, self.weight.as_deref().unwrap_or(about.weight), about.reads)?;
+        select_some(snapshot, "select", self.select.as_ref())?;
+        select_some(snapshot, "parameters.sources", self.parameters.sources.as_ref())?;
+        select_some(snapshot, "parameters.group", self.parameters.group.as_ref())?;
+        Ok(())
     }
 
     fn estimate(&self, snapshot: &Snapshot, threads: usize) -> Estimate {

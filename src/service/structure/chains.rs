@@ -48,6 +48,11 @@ impl Ask for LongestChainBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        weighting(snapshot, self.weight.as_deref().unwrap_or("none"), Reads::Strengths)?;
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         estimate((n + m) as f64, 1e-7, 40 * n + 28 * m)
@@ -121,6 +126,11 @@ pub struct NodeTier<'a> {
 impl Ask for TiersBody {
     fn at(&mut self) -> &mut Option<u64> {
         &mut self.at
+    }
+
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        select_some(snapshot, "select", self.select.as_ref())?;
+        Ok(())
     }
 
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {

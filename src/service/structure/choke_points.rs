@@ -236,11 +236,34 @@ impl ChokePointsBody {
         kinds.push(Kind::SinglePointOfFailure);
         kinds
     }
+
+    /// `limit`, `list` and `loss_at_least`.
+    fn bounds(&self) -> Result<(usize, usize, f64), ServiceError> {
+        let limit = in_range("limit", self.limit.unwrap_or(100), 1..=10_000)?;
+        let list = in_range("list", self.list.unwrap_or(20), 0..=1_000_000)?;
+        let loss_at_least = self.loss_at_least.unwrap_or(0.5);
+        if !(loss_at_least > 0.0 && loss_at_least <= 1.0) {
+            return Err(impossible(
+                "loss_at_least",
+                format!("loss_at_least is {loss_at_least}; it must be above 0, at most 1"),
+                "1 asks for nodes whose loss stops the targets",
+            ));
+        }
+        Ok((limit, list, loss_at_least))
+    }
 }
 
 impl Ask for ChokePointsBody {
     fn at(&mut self) -> &mut Option<u64> {
         &mut self.at
+    }
+
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        self.bounds()?;
+        select_some(snapshot, "from", self.from.as_ref())?;
+        select_some(snapshot, "to", self.to.as_ref())?;
+        select_some(snapshot, "candidates", self.candidates.as_ref())?;
+        Ok(())
     }
 
     fn estimate(&self, snapshot: &Snapshot, threads: usize) -> Estimate {
@@ -263,16 +286,7 @@ impl Ask for ChokePointsBody {
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
         let kinds = self.kinds();
-        let limit = in_range("limit", self.limit.unwrap_or(100), 1..=10_000)?;
-        let list = in_range("list", self.list.unwrap_or(20), 0..=1_000_000)?;
-        let loss_at_least = self.loss_at_least.unwrap_or(0.5);
-        if !(loss_at_least > 0.0 && loss_at_least <= 1.0) {
-            return Err(impossible(
-                "loss_at_least",
-                format!("loss_at_least is {loss_at_least}; it must be above 0, at most 1"),
-                "1 asks for nodes whose loss stops the targets",
-            ));
-        }
+        let (limit, list, loss_at_least) = self.bounds()?;
         let targets = select_some(snapshot, "to", self.to.as_ref())?;
         let options = ChokeOptions {
             sources: select_some(snapshot, "from", self.from.as_ref())?,

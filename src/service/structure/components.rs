@@ -109,6 +109,10 @@ impl Ask for ComponentsBody {
         &mut self.at
     }
 
+    fn check(&self, _: &Snapshot) -> Result<(), ServiceError> {
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         estimate((n + m) as f64, 1e-7, 80 * n + 8 * m)
@@ -231,6 +235,14 @@ impl Ask for CommunitiesBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        weighting(snapshot, self.weight.as_deref().unwrap_or("none"), Reads::Strengths)?;
+        if self.limit == Some(0) {
+            return Err(impossible("limit", "limit is 0", "ask for 1 at least, or leave it out"));
+        }
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         estimate((n + m) as f64, 3e-6, 96 * n + 80 * m)
@@ -266,9 +278,6 @@ impl Ask for CommunitiesBody {
             count: found.sizes.len(),
             communities: Rows::default(),
         };
-        if self.limit == Some(0) {
-            return Err(impossible("limit", "limit is 0", "ask for 1 at least, or leave it out"));
-        }
         let parts = split(&found.community, found.sizes.len());
         let (limit, list) = (self.limit.unwrap_or(usize::MAX), self.list.unwrap_or(usize::MAX));
         let rows = rows(snapshot, parts, 1, limit, list)?;

@@ -320,6 +320,15 @@ impl Ask for CutsBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        in_range("limit", self.limit.unwrap_or(100), 1..=MOST_CUTS)?;
+        rule(self.capacity.as_deref())?;
+        if self.kind != Kind::Global {
+            terminals(snapshot, self.from.as_ref(), self.to.as_ref())?;
+        }
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         if self.kind == Kind::Global {
@@ -339,7 +348,7 @@ impl Ask for CutsBody {
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
-        let limit = in_range("limit", self.limit.unwrap_or(100), 1..=MOST_CUTS)?;
+        let limit = self.limit.unwrap_or(100);
         let sides = self.sides.unwrap_or(1000);
         let (rule, capacity) = rule(self.capacity.as_deref())?;
         if self.kind == Kind::Global {
@@ -476,6 +485,16 @@ impl Ask for SeparatorsBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        in_range("limit", self.limit.unwrap_or(1000), 1..=MOST_CUTS)?;
+        if self.max_size == 0 {
+            return Err(impossible("max_size", "max_size is 0", "ask for 1 at least"));
+        }
+        rule(self.capacity.as_deref())?;
+        terminals(snapshot, self.from.as_ref(), self.to.as_ref())?;
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         // A flow on top of the known one for each unit of each separator.
@@ -486,10 +505,7 @@ impl Ask for SeparatorsBody {
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
-        let limit = in_range("limit", self.limit.unwrap_or(1000), 1..=MOST_CUTS)?;
-        if self.max_size == 0 {
-            return Err(impossible("max_size", "max_size is 0", "ask for 1 at least"));
-        }
+        let limit = self.limit.unwrap_or(1000);
         let (rule, capacity) = rule(self.capacity.as_deref())?;
         let (sources, targets) = terminals(snapshot, self.from.as_ref(), self.to.as_ref())?;
         let kind = match self.kind {
@@ -568,9 +584,35 @@ pub struct TreeEdge<'a> {
     pub weight: f64,
 }
 
+impl CutTreeBody {
+    /// The two nodes whose cut is read off.
+    fn pair(&self, snapshot: &Snapshot) -> Result<Option<(u32, u32)>, ServiceError> {
+        let Some((a, b)) = &self.between else { return Ok(None) };
+        let find = |id: &str| {
+            node_index(snapshot, id)
+                .map_err(|_| ServiceError::selector("between", snapshot.unknown_node(id)))
+        };
+        let (from, to) = (find(a)?, find(b)?);
+        if from == to {
+            return Err(impossible(
+                "between",
+                format!("{a} stands there twice; nothing separates a node from itself"),
+                "name two different nodes",
+            ));
+        }
+        Ok(Some((from, to)))
+    }
+}
+
 impl Ask for CutTreeBody {
     fn at(&mut self) -> &mut Option<u64> {
         &mut self.at
+    }
+
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        rule(self.capacity.as_deref())?;
+        self.pair(snapshot)?;
+        Ok(())
     }
 
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
@@ -581,24 +623,7 @@ impl Ask for CutTreeBody {
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
         let (rule, capacity) = rule(self.capacity.as_deref())?;
-        let pair = match &self.between {
-            Some((a, b)) => {
-                let find = |id: &str| {
-                    node_index(snapshot, id)
-                        .map_err(|_| ServiceError::selector("between", snapshot.unknown_node(id)))
-                };
-                let (from, to) = (find(a)?, find(b)?);
-                if from == to {
-                    return Err(impossible(
-                        "between",
-                        format!("{a} stands there twice; nothing separates a node from itself"),
-                        "name two different nodes",
-                    ));
-                }
-                Some((from, to))
-            }
-            None => None,
-        };
+        let pair = self.pair(snapshot)?;
         let found = cut_tree(snapshot, &rule, context.progress)?;
         let scale = found.scale as f64;
         let tree = &found.tree;

@@ -57,6 +57,11 @@ impl Ask for CyclesBody {
         &mut self.at
     }
 
+    fn check(&self, _: &Snapshot) -> Result<(), ServiceError> {
+        in_range("limit", self.limit.unwrap_or(1000), 1..=MOST_CYCLES)?;
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         let limit = self.limit.unwrap_or(1000);
@@ -67,7 +72,7 @@ impl Ask for CyclesBody {
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
-        let limit = in_range("limit", self.limit.unwrap_or(1000), 1..=MOST_CYCLES)?;
+        let limit = self.limit.unwrap_or(1000);
         let view = context.views.links(context.snapshot)?;
         let options = CycleOptions { max_length: self.max_length.unwrap_or(u32::MAX), limit };
         let found = cycles(&view, &options, context.progress)?;

@@ -127,6 +127,11 @@ pub struct Context<'a> {
 pub trait Ask {
     /// Version asked of, if any.
     fn at(&mut self) -> &mut Option<u64>;
+    /// Refuses what cannot be right before it becomes a job.
+    ///
+    /// # Errors
+    /// A parameter out of its range, a selector without match.
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError>;
     /// What the answer will take, on `threads` threads.
     fn estimate(&self, snapshot: &Snapshot, threads: usize) -> Estimate;
     /// The answer.
@@ -211,6 +216,14 @@ impl Asked {
     /// Name of the question.
     pub fn name(&self) -> &'static str {
         self.question.name()
+    }
+
+    /// Refuses what cannot be right.
+    ///
+    /// # Errors
+    /// A parameter out of its range, a selector without match.
+    pub fn check(&self) -> Result<(), ServiceError> {
+        self.question.ask().check(&self.snapshot)
     }
 
     /// What the answer will take.

@@ -82,9 +82,31 @@ pub struct PathView {
     pub quantities: Vec<f64>,
 }
 
+impl PathsBody {
+    /// Nodes where paths start and end.
+    fn ends(&self, snapshot: &Snapshot) -> Result<(Vec<u32>, Vec<u32>), ServiceError> {
+        let from = select(snapshot, "from", &self.from)?;
+        let to = select(snapshot, "to", &self.to)?;
+        match from.iter().find(|v| to.binary_search(v).is_ok()) {
+            None => Ok((from, to)),
+            Some(&both) => Err(impossible(
+                "to",
+                format!("{} is start and end at once", snapshot.id(both)),
+                "select different nodes",
+            )),
+        }
+    }
+}
+
 impl Ask for PathsBody {
     fn at(&mut self) -> &mut Option<u64> {
         &mut self.at
+    }
+
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        in_range("k", self.k, 1..=MOST_PATHS)?;
+        self.ends(snapshot)?;
+        Ok(())
     }
 
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
@@ -96,16 +118,7 @@ impl Ask for PathsBody {
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
-        in_range("k", self.k, 1..=MOST_PATHS)?;
-        let from = select(snapshot, "from", &self.from)?;
-        let to = select(snapshot, "to", &self.to)?;
-        if let Some(&both) = from.iter().find(|v| to.binary_search(v).is_ok()) {
-            return Err(impossible(
-                "to",
-                format!("{} is start and end at once", snapshot.id(both)),
-                "select different nodes",
-            ));
-        }
+        let (from, to) = self.ends(snapshot)?;
         let (kind, reads, default) = match self.kind {
             Kind::Shortest => (PathKind::Shortest, Reads::Lengths, "none"),
             Kind::Widest => (PathKind::Widest, Reads::Strengths, "quantity"),

@@ -110,6 +110,17 @@ impl Ask for ReachabilityBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        for (param, selector) in [("from", &self.from), ("to", &self.to), ("select", &self.select)]
+        {
+            select_some(snapshot, param, selector.as_ref())?;
+        }
+        if self.top == Some(0) {
+            return Err(impossible("top", "top is 0", "ask for 1 at least, or leave it out"));
+        }
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         estimate((n + m) as f64, 2e-7, knock_out_memory(n) + 8 * (n + m))
@@ -117,9 +128,6 @@ impl Ask for ReachabilityBody {
 
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
-        if self.top == Some(0) {
-            return Err(impossible("top", "top is 0", "ask for 1 at least, or leave it out"));
-        }
         let links = context.views.links(context.snapshot)?;
         let upstream = self.direction == Side::Upstream;
         let view = if upstream {

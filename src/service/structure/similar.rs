@@ -65,6 +65,12 @@ impl Ask for SimilarBody {
         &mut self.at
     }
 
+    fn check(&self, snapshot: &Snapshot) -> Result<(), ServiceError> {
+        node_index(snapshot, &self.node)?;
+        in_range("limit", self.limit, 1..=10_000)?;
+        Ok(())
+    }
+
     fn estimate(&self, snapshot: &Snapshot, _: usize) -> Estimate {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         estimate((n + m) as f64, 1e-7, 64 * n)
@@ -73,8 +79,7 @@ impl Ask for SimilarBody {
     fn answer(&self, context: &Context<'_>) -> Result<Draft, ServiceError> {
         let snapshot = &**context.snapshot;
         let node = node_index(snapshot, &self.node)?;
-        let limit = in_range("limit", self.limit, 1..=10_000)?;
-        let options = SimilarityOptions { same_product: self.same_product, limit };
+        let options = SimilarityOptions { same_product: self.same_product, limit: self.limit };
         let found = similar_suppliers(snapshot, node, &options)?;
         let answer = SimilarAnswer {
             explanation: "score is the mean of consumers, volume, inputs and of 1 or 0 for the same \
