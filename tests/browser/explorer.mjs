@@ -152,8 +152,9 @@ async function first() {
   await page.click("#pane ol li:nth-child(3) .link");
   for (const kind of ["Choke points", "Smallest sets"]) {
     await page.click(`#pane [role=radio]:has-text("${kind}")`);
+    if (kind === "Smallest sets") await page.selectOption("#pane label:has-text('At most together') select", "1");
     await page.click("#pane .primary");
-    await page.waitForSelector("#pane ol li, #pane .note", { timeout: 90_000 });
+    await page.waitForSelector("#pane ol li, #pane .note", { timeout: 180_000 });
     check(!(await page.locator("#pane .note.bad").count()), `${kind}: found, or plainly not offered`);
   }
   await shot(page, "weak-1440-light");
