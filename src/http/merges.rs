@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::App;
 use super::extract::{RawJson, parse_body, write_context};
 use super::graphs::ForkBody;
+use super::guard::may_read;
 use super::once::once;
 use super::problem::Problem;
 use super::reply::written;
@@ -60,6 +61,7 @@ pub async fn post_merge(
 ) -> Result<HttpResponse, Problem> {
     once(&service, &request, &body.0, async {
         let MergeBody { from, message, on_conflict } = parse_body(&request, body.0.clone()).await?;
+        may_read(&request, &from.graph)?;
         let merge = MergeRequest {
             into: path.into_inner(),
             from: from.graph,

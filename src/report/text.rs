@@ -75,7 +75,9 @@ pub fn quantity(value: f64) -> String {
     }
     let decimals = (2 - digits).max(0) as usize;
     let unit = 10f64.powi((digits - 2).max(0));
-    let text = format!("{:.decimals$}", (value / unit).round_ties_even() * unit);
+    // Above a thousand the last digits go; below, the formatting rounds.
+    let value = if unit > 1.0 { (value / unit).round_ties_even() * unit } else { value };
+    let text = format!("{value:.decimals$}");
     let text = if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {
