@@ -572,7 +572,7 @@ fn headline(results: &[TargetComparison], draws: u32) -> String {
     let Some(first) = results.first() else { return "No target was compared.".into() };
     let target = first.target.replace('_', " ");
     let shown = |loss: &LossRange| match (loss.low, loss.high) {
-        (Some(low), Some(high)) => {
+        (Some(low), Some(high)) if low < high => {
             format!("{} ({})", percent(loss.value), percent_range(low, high))
         }
         _ => percent(loss.value),
