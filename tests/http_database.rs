@@ -448,7 +448,7 @@ fn graphs_beyond_the_memory_budget_are_loaded_when_asked_for() {
     }
     for graph in ["a", "b", "c"] {
         assert_eq!(
-            server.get(&format!("/v1/graphs/{graph}/nodes/extra?at=2")).ok(200)["output"],
+            server.get(&format!("/v1/graphs/{graph}/nodes/extra?at=2")).ok(200)["output"]["value"],
             0.0
         );
     }
