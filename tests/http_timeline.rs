@@ -43,6 +43,7 @@ fn the_daily_inventory_model_is_reproduced_over_http() {
             "quantity": number(&row["weight"])});
         lines.push_str(&format!("{flow}\n"));
     }
+    server.put("/v1/graphs/daily", &json!({})).ok(201);
     let imported = server.import("daily", "", &lines);
     assert!(imported.status < 300, "{}", imported.text);
     let shocks: Vec<Value> = rows(&dir.join("shocks.csv"))
@@ -96,6 +97,7 @@ fn chain(server: &Server) {
         json!({"type": "flow", "from": "metal", "to": "part", "quantity": 100}),
     ];
     let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
+    server.put("/v1/graphs/chain", &json!({})).ok(201);
     let imported = server.import("chain", "", &text);
     assert!(imported.status < 300, "{}", imported.text);
 }

@@ -46,10 +46,17 @@ impl Drop for Mount {
     }
 }
 
+/// Nodes of one version.
+const NODES: u64 = 16;
+
+/// About 64 KB of nodes that no earlier version had.
 fn batch(version: u64) -> Vec<Change> {
-    let mut node = NodeRecord::new(format!("n{version}"));
-    node.attributes.insert("text".into(), "0123456789abcdef".repeat(4000).into());
-    vec![node.into()]
+    let node = |i: u64| {
+        let mut node = NodeRecord::new(format!("n{version}-{i}"));
+        node.attributes.insert("text".into(), "0123456789abcdef".repeat(250).into());
+        node.into()
+    };
+    (0..NODES).map(node).collect()
 }
 
 #[test]
@@ -76,14 +83,17 @@ fn a_full_disk_is_told_and_loses_nothing_that_was_acknowledged() {
     let refused = store.create("h", &GraphSettings::default(), 0).unwrap_err();
     assert!(matches!(refused, StoreError::Failed), "{refused}");
     assert!(store.is_failed());
-    assert_eq!(store.load("g", Some(acknowledged)).unwrap().0.node_count() as u64, acknowledged);
+    assert_eq!(
+        store.load("g", Some(acknowledged)).unwrap().0.node_count() as u64,
+        NODES * acknowledged
+    );
     drop(store);
     // With space again, all of it is there and the store writes on.
     mount.remount("size=64m");
     let store = Store::open(&dir, StoreOptions::default()).unwrap();
     let (network, info) = store.load("g", None).unwrap();
     assert!(info.version >= acknowledged, "{} < {acknowledged}", info.version);
-    assert_eq!(network.node_count() as u64, info.version);
+    assert_eq!(network.node_count() as u64, NODES * info.version);
     let changes = batch(info.version + 1);
     let next = network.apply(&changes).unwrap();
     store.commit("g", info.version, &changes, &next, CommitMeta::default()).unwrap();
