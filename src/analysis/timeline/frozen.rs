@@ -141,7 +141,9 @@ pub fn run(
         if step == 0 {
             for v in 0..n {
                 now[v][0] = shocked(schedule.down[v]);
-                now_up[v][0] = schedule.up[v];
+                if model.upstream().is_some() {
+                    now_up[v][0] = schedule.up[v];
+                }
             }
         } else {
             if let Some(rows) = setting.rows(step) {

@@ -248,6 +248,7 @@ impl Record for Paths<'_> {
     fn step(&mut self, view: &View<'_>) {
         let days = self.path.step_days;
         let listed = view.step.is_multiple_of(self.path.every);
+        let upstream = view.setting.model.upstream().is_some();
         for (v, node) in self.nodes.iter_mut().enumerate() {
             let loss = view.loss(v as u32);
             if loss > 0.0 || node.last > 0.0 {
@@ -261,7 +262,10 @@ impl Record for Paths<'_> {
         {
             let loss = target.mean(|v| view.loss(v));
             running.add(view.step, days, loss);
-            let shock = |v: u32| view.shock.down[v as usize].max(view.shock.up[v as usize]);
+            let shock = |v: u32| {
+                let up = if upstream { view.shock.up[v as usize] } else { 0.0 };
+                view.shock.down[v as usize].max(up)
+            };
             path.direct += target.mean(shock);
             let input = (loss > NONE).then(|| binding(view, target)).flatten();
             if path.binding.last().map(|b| b.1) != Some(input) {
