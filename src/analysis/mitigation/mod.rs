@@ -1,7 +1,7 @@
 //! Mitigation: what could be done against a scenario, each measure evaluated with the same engine.
 //!
-//! [`candidates`] makes measures from what binds in the answer and from registers; [`evaluate`]
-//! asks the engine for the loss with measures in place; [`combine`] picks several without counting
+//! [`candidates()`] makes measures from what binds in the answer and from registers; [`evaluate`]
+//! asks the engine for the loss with measures in place; [`combine()`] picks several without counting
 //! anything twice.
 //!
 //! The steady state is where stocks have run out, so a stock changes nothing there. It is judged by
