@@ -160,6 +160,27 @@ impl Snapshot {
         same
     }
 
+    /// A copy whose columns of flows and indexes are its own, so that edits happen in place.
+    #[must_use]
+    pub fn unshared(&self) -> Self {
+        let mut own = self.clone();
+        own.network.unshare_flows();
+        for column in [
+            &mut own.out_start,
+            &mut own.in_start,
+            &mut own.in_flow,
+            &mut own.in_from,
+            &mut own.node_group,
+            &mut own.group_start,
+        ] {
+            column.to_mut();
+        }
+        own.group_product.to_mut();
+        own.out_strength.to_mut();
+        own.in_strength.to_mut();
+        own
+    }
+
     /// Takes over what was computed at first use by a snapshot of the same version.
     pub fn share(&mut self, twin: &Self) {
         if self.info.version == twin.info.version && self.row_sum.get().is_none() {

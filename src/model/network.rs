@@ -56,6 +56,17 @@ impl Network {
         flows.joint.settle();
     }
 
+    /// Gives the columns of flows memory of their own, so that edits need not copy them first.
+    pub fn unshare_flows(&mut self) {
+        let flows = &mut self.flows;
+        flows.from.to_mut();
+        flows.to.to_mut();
+        flows.product.to_mut();
+        for column in [&mut flows.quantity, &mut flows.capacity, &mut flows.lead_days] {
+            column.unshare();
+        }
+    }
+
     /// Bytes on the heap, but for attributes and requirements. Columns that versions share count
     /// in each.
     pub fn heap_bytes(&self) -> usize {

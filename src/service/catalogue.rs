@@ -261,6 +261,24 @@ impl Catalogue {
         self.evict(entry);
     }
 
+    /// Makes a copy of a large graph for the writer to work its next version into, if there is none
+    /// and the budget allows: copying takes longer than a small write may. Blocks.
+    pub(super) fn prepare(&self, entry: &GraphEntry) {
+        let Some(current) = entry.current() else { return };
+        let large = current.node_count() + current.flow_count() > SMALL_GRAPH;
+        let room = || self.heap_bytes().saturating_add(current.heap_bytes()) <= self.budget;
+        if !large || !entry.spare().is_empty() || !room() {
+            return;
+        }
+        let own = current.unshared();
+        let mut spare = entry.spare();
+        // Unless someone wrote meanwhile.
+        let version = entry.current.load().as_ref().map(|now| now.info().version);
+        if spare.is_empty() && version == Some(own.info().version) {
+            spare.keep(own);
+        }
+    }
+
     /// Bytes that snapshots in memory take (those that only readers still hold left out).
     pub fn heap_bytes(&self) -> usize {
         let graphs = self.graphs.load();
@@ -280,6 +298,16 @@ impl Catalogue {
             return;
         }
         let graphs = self.graphs.load();
+        // First what only makes writes faster.
+        for entry in graphs.values() {
+            if let Ok(mut spare) = entry.spare.try_lock() {
+                bytes = bytes.saturating_sub(spare.heap_bytes());
+                spare.clear();
+            }
+            if bytes <= self.budget {
+                return;
+            }
+        }
         let mut idle: Vec<&Arc<GraphEntry>> = graphs
             .values()
             .filter(|entry| !std::ptr::eq(&raw const ***entry, busy) && entry.current().is_some())

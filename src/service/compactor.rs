@@ -1,4 +1,5 @@
-//! Folds logs into new bases in the background, and gives up versions that retention drops.
+//! Folds logs into new bases in the background, gives up versions that retention drops, and
+//! prepares large graphs for their next write.
 //!
 //! One thread; the writer names the graphs that changed and goes on. Readers and writers never
 //! wait for it: the store turns a graph to its new base in one small batch.
@@ -131,7 +132,9 @@ fn fold(
     graph: &str,
     forced: bool,
 ) -> Result<(), ServiceError> {
-    if store.is_failed() || catalogue.entry(graph).is_err() {
+    let Ok(entry) = catalogue.entry(graph) else { return Ok(()) };
+    catalogue.prepare(&entry);
+    if store.is_failed() {
         return Ok(());
     }
     if !forced && !store.needs_compaction(graph)? && !store.has_expired(graph)? {

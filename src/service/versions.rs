@@ -72,6 +72,17 @@ impl Spare {
         });
     }
 
+    /// True if the next version would start as a copy of the current one.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Keeps `own`, a copy of the newest version that shares nothing, for the next one.
+    pub fn keep(&mut self, own: Snapshot) {
+        let info = own.info().clone();
+        self.0 = Some(Behind { snapshot: Arc::new(own), edit: None, info });
+    }
+
     /// Bytes on the heap, shared columns included.
     pub fn heap_bytes(&self) -> usize {
         self.0.as_ref().map_or(0, |behind| behind.snapshot.heap_bytes())

@@ -1,7 +1,12 @@
 //! Where rows go when some are removed and others inserted, and how columns follow.
 
 /// Most breakpoints for which comparing each value with each of them beats a table.
-const FEW: usize = 16;
+const FEW: usize = 3;
+/// Bits of a number that its place in the table leaves out: a table of millions of rows stays in
+/// the first-level cache.
+const BUCKET_BITS: u32 = 10;
+/// Stands in the table for numbers that do not all move by the same.
+const MIXED: u32 = 1 << 31;
 /// Values renumbered at a time: a block and its copy stay in the first-level cache.
 const BLOCK: usize = 2048;
 
@@ -78,20 +83,30 @@ impl Shift {
             }
             return;
         }
-        let most = values.iter().max().map_or(0, |&v| v as usize + 1);
-        let mut table = vec![0u32; most + 1];
-        for (from, by) in breaks {
-            if let Some(entry) = table.get_mut(from as usize) {
-                *entry = entry.wrapping_add(by);
-            }
+        let mut breaks = breaks;
+        breaks.sort_unstable();
+        // How far numbers move from each breakpoint on.
+        let mut moved = 0u32;
+        for (_, by) in &mut breaks {
+            moved = moved.wrapping_add(*by);
+            *by = moved;
         }
-        let mut sum = 0u32;
-        for (old, entry) in table.iter_mut().enumerate() {
-            sum = sum.wrapping_add(*entry);
-            *entry = sum.wrapping_add(old as u32);
+        let by = |old: u32| match breaks.partition_point(|&(from, _)| from <= old) {
+            0 => 0,
+            k => breaks[k - 1].1,
+        };
+        let last = breaks.last().map_or(0, |&(from, _)| from >> BUCKET_BITS) as usize + 1;
+        let mut table: Vec<u32> = (0..=last as u32).map(|b| by(b << BUCKET_BITS)).collect();
+        for &(from, _) in &breaks {
+            table[(from >> BUCKET_BITS) as usize] = MIXED;
         }
         for value in values {
-            *value = table[*value as usize];
+            let bucket = (*value >> BUCKET_BITS) as usize;
+            let moves = match table[bucket.min(last)] {
+                MIXED => by(*value),
+                moves => moves,
+            };
+            *value = value.wrapping_add(moves);
         }
     }
 

@@ -318,6 +318,12 @@ impl FigureColumn {
         self.ranges.shift(shift);
     }
 
+    /// Gives this column memory of its own.
+    pub(super) fn unshare(&mut self) {
+        self.values.to_mut();
+        self.meta_ids.to_mut();
+    }
+
     /// Ends a series of [`Self::set`] in any order.
     pub(super) fn settle(&mut self) {
         self.ranges.settle();
