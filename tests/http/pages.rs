@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
+use crate::support::{Reply, Server};
 use serde_json::{Value, json};
-use support::{Reply, Server};
 
 /// Names that would do harm if they were read as anything but text.
 fn hostile() -> Vec<String> {

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
+use crate::support::Server;
 use serde_json::json;
-use support::Server;
 
-fn send(server: &Server, body: &str) -> support::Reply {
+fn send(server: &Server, body: &str) -> crate::support::Reply {
     let headers = [("content-type", "application/json")];
     server.send("POST", "/v1/graphs/g/changes", &headers, body.as_bytes())
 }

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::Server;
 use serde_json::json;
-use support::Server;
 
 fn run(data: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_chokepoint"))

@@ -61,7 +61,8 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("fixtures/centrality.json")).unwrap();
+    let cases: Vec<Case> =
+        serde_json::from_str(include_str!("../fixtures/centrality.json")).unwrap();
     assert!(cases.len() >= 200);
     cases
 }

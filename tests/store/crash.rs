@@ -157,7 +157,7 @@ fn acknowledged_versions_survive_kill_9() {
             directories += 1;
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "acknowledged_versions_survive_kill_9", "--nocapture"])
+            .args(["--exact", "crash::acknowledged_versions_survive_kill_9", "--nocapture"])
             .env("CRASH_DIR", dir.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::Server;
 use serde_json::{Value, json};
-use support::Server;
 
 fn empty() -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().unwrap();
@@ -36,7 +34,7 @@ fn small(server: &Server) {
     commit(server, "g", &[node("a", 1.0), node("b", 2.0), node("c", 3.0), flow("a", "b", 5.0)]);
 }
 
-fn merge(server: &Server, into: &str, from: &str, on_conflict: &str) -> support::Reply {
+fn merge(server: &Server, into: &str, from: &str, on_conflict: &str) -> crate::support::Reply {
     let body = json!({"from": {"graph": from}, "on_conflict": on_conflict, "message": "merge"});
     server.post(&format!("/v1/graphs/{into}/merges"), &body)
 }

@@ -3,17 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::Server;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use support::Server;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -34,7 +32,7 @@ fn bearer(key: &str) -> (&'static str, String) {
 }
 
 /// A request with a key.
-fn ask(server: &Server, key: &str, method: &str, path: &str, body: &Value) -> support::Reply {
+fn ask(server: &Server, key: &str, method: &str, path: &str, body: &Value) -> crate::support::Reply {
     let (name, value) = bearer(key);
     match method {
         "GET" => server.get_with(path, &[(name, &value)]),

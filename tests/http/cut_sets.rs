@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failed step fails the test")]
 
-mod support;
-
 use std::path::Path;
 
+use crate::support::Server;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::Server;
 
 fn empty() -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@
     reason = "a test may panic, and says why it is skipped"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fmt::Write;

@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support::{Reply, Server};
 use serde_json::{Value, json};
-use support::{Reply, Server};
 
 type Edge = (u32, u32, f64);
 type Links = Vec<(u32, u32)>;
@@ -438,7 +436,8 @@ fn library_values(api: &Api, index: usize, case: &Value) {
 #[test]
 fn values_are_those_of_networkx_and_igraph() {
     let api = Api::new();
-    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/structure.json")).unwrap();
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../fixtures/structure.json")).unwrap();
     assert!(cases.len() >= 60);
     for (index, case) in cases.iter().enumerate() {
         library_values(&api, index, case);
@@ -448,7 +447,8 @@ fn values_are_those_of_networkx_and_igraph() {
 #[test]
 fn directed_values_are_those_of_networkx_and_igraph() {
     let api = Api::new();
-    let cases: Vec<Value> = serde_json::from_str(include_str!("fixtures/centrality.json")).unwrap();
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../fixtures/centrality.json")).unwrap();
     for (index, case) in cases.iter().enumerate().step_by(6) {
         let n = case["n"].as_u64().unwrap() as usize;
         let edges: Vec<Edge> = serde_json::from_value(case["edges"].clone()).unwrap();

@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::support::Server;
 use serde_json::{Value, json};
-use support::Server;
 
 fn empty() -> (tempfile::TempDir, Server) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,0 +1,16 @@
+//! The service from outside: the built binary over real HTTP.
+
+mod access;
+mod actions;
+mod api;
+mod cut_sets;
+mod database;
+mod errors;
+mod pages;
+mod questions;
+mod server;
+mod structure;
+#[path = "../support/mod.rs"]
+mod support;
+mod timeline;
+mod uncertainty;

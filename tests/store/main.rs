@@ -1,0 +1,6 @@
+//! The store under crashes, damage, a full disk, and beside a plain map.
+
+mod crash;
+mod damage;
+mod disk;
+mod model;
