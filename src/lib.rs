@@ -48,3 +48,7 @@ pub mod model;
 pub mod report;
 pub mod service;
 pub mod store;
+
+#[cfg(test)]
+#[path = "../tests/support/laws.rs"]
+mod laws;

@@ -151,6 +151,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn components_are_petgraphs_and_in_topological_order(
             n in 1usize..20,

@@ -564,7 +564,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+        #![proptest_config(crate::laws::cases(400))]
 
         #[test]
         fn edits_equal_what_is_built_anew(

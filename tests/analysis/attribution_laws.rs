@@ -76,7 +76,7 @@ fn game(n: usize) -> impl Strategy<Value = Vec<f64>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(crate::laws::cases(100))]
 
     #[test]
     fn exact_values_are_the_mean_over_all_orders(n in 1usize..=6, table in game(6)) {
@@ -218,7 +218,7 @@ fn build(raw: &Raw) -> Arc<Snapshot> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::laws::cases(60))]
 
     #[test]
     fn shocks_of_a_network_share_its_loss(raw in raw(), market in any::<bool>()) {

@@ -47,7 +47,7 @@ fn removing_one_of_many_can_lower_the_index_while_supply_collapses() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::laws::cases(300))]
 
     #[test]
     fn bounds_hold_however_the_unknown_part_is_held(

@@ -69,7 +69,7 @@ fn snapshot(mut next: impl FnMut(usize) -> usize, loops: bool) -> Snapshot {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(crate::laws::cases(150))]
 
     #[test]
     fn the_loss_of_each_cut_is_the_engines(seed: u64, loops: bool, headroom: bool, priority: bool, diverts: bool) {

@@ -275,7 +275,7 @@ fn check_all(drawn: &Drawn) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::laws::cases(60))]
 
     #[test]
     fn all_methods_agree_with_all_subsets_where_nodes_are_up_or_down(seed: u64, loops: bool) {
@@ -372,7 +372,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(crate::laws::cases(6))]
 
     #[test]
     fn fourteen_units_too(seed: u64, kind in 0usize..3) {

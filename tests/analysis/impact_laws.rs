@@ -135,7 +135,7 @@ fn naive(snapshot: &Snapshot, shock: &[f64]) -> Vec<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::laws::cases(300))]
 
     #[test]
     fn the_engine_equals_a_naive_evaluation(raw in raw(), at in 0usize..10, shock in 0.05f64..=1.0) {

@@ -10,6 +10,8 @@ mod cut_sets_laws;
 mod cuts_cases;
 mod impact_laws;
 mod impact_oracle;
+#[path = "../support/laws.rs"]
+mod laws;
 mod mef;
 mod mitigations;
 mod timeline_cases;

@@ -208,7 +208,7 @@ fn what_shares_a_resource_is_not_combined() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(crate::laws::cases(40))]
 
     #[test]
     fn measures_never_hurt_here_and_combinations_only_help(a in 0.0f64..=1.0, g in 0.0f64..=1.0) {

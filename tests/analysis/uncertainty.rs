@@ -168,7 +168,7 @@ fn build(raw: &Raw, ranges: bool) -> Arc<Snapshot> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(crate::laws::cases(60))]
 
     #[test]
     fn without_ranges_every_draw_is_the_central_answer(raw in raw(), loss in 0.1f64..1.0) {
@@ -364,7 +364,7 @@ fn one_stated_end_leaves_the_other_to_the_class() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(crate::laws::cases(40))]
 
     #[test]
     fn a_wider_range_gives_no_narrower_interval(

@@ -32,7 +32,13 @@ fn bearer(key: &str) -> (&'static str, String) {
 }
 
 /// A request with a key.
-fn ask(server: &Server, key: &str, method: &str, path: &str, body: &Value) -> crate::support::Reply {
+fn ask(
+    server: &Server,
+    key: &str,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> crate::support::Reply {
     let (name, value) = bearer(key);
     match method {
         "GET" => server.get_with(path, &[(name, &value)]),

@@ -3,5 +3,7 @@
 mod architecture;
 mod dataset;
 mod fuzz_parsers;
+#[path = "../support/laws.rs"]
+mod laws;
 mod openapi;
 mod synthesis;

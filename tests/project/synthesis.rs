@@ -520,7 +520,7 @@ fn the_same_rows_in_any_order_give_the_same_bytes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(crate::laws::cases(12))]
     #[test]
     fn perturbed_tables_still_balance(seed in any::<u64>()) {
         let mut state = seed | 1;

@@ -3,4 +3,6 @@
 mod crash;
 mod damage;
 mod disk;
+#[path = "../support/laws.rs"]
+mod laws;
 mod model;

@@ -282,7 +282,7 @@ fn run(steps: Vec<Step>, dir: Option<&std::path::Path>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(crate::laws::cases(200))]
     #[test]
     fn in_memory_equals_the_model(steps in prop::collection::vec(step(), 1..50)) {
         run(steps, None);
@@ -290,7 +290,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..Default::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..crate::laws::cases(24) })]
     #[test]
     fn on_disk_equals_the_model(steps in prop::collection::vec(step(), 1..60)) {
         let dir = tempfile::tempdir().unwrap();

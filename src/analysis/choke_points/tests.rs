@@ -85,7 +85,7 @@ fn strong_parts(n: usize, pairs: &[(u32, u32)], members: &[u32]) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(crate::laws::cases(300))]
 
     #[test]
     fn articulation_points_are_the_nodes_whose_removal_splits((n, pairs) in digraphs(12, 2)) {

@@ -179,7 +179,7 @@ fn check(case: &Case, kind: CutKind, weights: &[u64]) -> Result<(), TestCaseErro
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
+    #![proptest_config(crate::laws::cases(250))]
 
     #[test]
     fn edge_cuts_equal_all_subsets(case in cases(2..=6, 2)) {

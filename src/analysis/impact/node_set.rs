@@ -71,6 +71,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn it_behaves_like_an_ordered_set(
             n in 1u32..10_000,

@@ -81,6 +81,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn the_best_of_two_sets_is_the_best_of_all_pairs(
             edges in prop::collection::vec((0u32..9, 0u32..9, 1u32..6), 1..40),

@@ -102,6 +102,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn goods_are_conserved_and_nobody_gets_more_than_ordered(
             orders in orders(), supply in 0.0f64..80.0, floor in 0.0f64..=1.0

@@ -99,6 +99,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn the_range_is_the_fifth_to_the_ninety_fifth_percentile(
             value in 0.001f64..1e6, below in 0.0f64..0.99, above in 0.0f64..5.0,

@@ -129,6 +129,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn rank_correlation_is_the_brute_force_one(
             pairs in prop::collection::vec((0u8..12, 0u8..12), 1..60),

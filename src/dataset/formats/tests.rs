@@ -255,7 +255,7 @@ fn build(records: &[Record]) -> Network {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(crate::laws::cases(128))]
 
     #[test]
     fn what_is_exported_is_what_is_imported(records in network(), piece in 1usize..300) {

@@ -331,6 +331,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn margins_hold_and_no_cell_is_negative(
             rows in side(),

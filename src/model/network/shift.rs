@@ -187,6 +187,8 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn columns_and_numbers_follow(
             n in 0usize..60,

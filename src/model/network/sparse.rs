@@ -199,6 +199,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     proptest! {
+        #![proptest_config(crate::laws::cases(256))]
+
         #[test]
         fn it_is_a_map(
             edits in prop::collection::vec((0u32..30, prop::option::of(0u8..9)), 0..60),

@@ -31,7 +31,7 @@ fn lines(network: &Network) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(crate::laws::cases(3000))]
     #[test]
     fn joined_replay_equals_one_by_one(
         batches in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..25),
