@@ -43,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(structure::similar::get_similar)
         .service(structure::attack::post_attack_curve)
         .service(structure::get_structure)
+        .service(structure::table::get_structure_table)
         // Cut sets
         .service(cut_sets::post_cut_sets)
         .service(cut_sets::stream_cut_sets)

@@ -900,3 +900,32 @@ fn every_bad_question_says_what_is_wrong() {
     let query = "/v1/graphs/g/centrality?estimat=true";
     api.server.post(query, &centrality(json!({}))).problem(400, "invalid_parameter");
 }
+
+#[test]
+fn an_answer_can_be_had_as_a_table() {
+    let api = Api::new();
+    supply(&api);
+    let scores = api.ask("centrality", json!({"measure": "degree", "top": 3}));
+    let id = scores["id"].as_str().unwrap();
+    let table = api.server.get(&format!("/v1/structure/{id}/table.csv"));
+    assert_eq!((table.status, table.header("content-type")), (200, "text/csv; charset=utf-8"));
+    let mut lines = table.text.lines();
+    assert_eq!(lines.next(), Some("id,score"));
+    let row = |row: &Value| format!("{},{}", row["id"].as_str().unwrap(), row["score"]);
+    let expected: Vec<String> = scores["scores"].as_array().unwrap().iter().map(row).collect();
+    assert_eq!(lines.map(str::to_owned).collect::<Vec<_>>(), expected);
+    api.server.get("/v1/structure/cen_0/table.csv").problem(404, "not_found");
+}
+
+#[test]
+fn defaults_give_sober_numbers_whatever_the_units() {
+    let api = Api::new();
+    // A chain without cycles, where every eigenvalue is 0 and large quantities would multiply.
+    api.graph(5, &[(0, 1, 1e6), (1, 2, 3e7), (2, 3, 2e8), (3, 4, 4e6)], &[]);
+    for (measure, most) in [("katz", 2.0), ("dominance", 1.0)] {
+        let body = json!({"measure": measure, "weight": "quantity", "normalized": false});
+        for row in api.ask("centrality", body)["scores"].as_array().unwrap() {
+            assert!(row["score"].as_f64().unwrap().abs() <= most, "{measure}: {row}");
+        }
+    }
+}

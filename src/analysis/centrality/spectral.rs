@@ -80,6 +80,16 @@ fn scale_to_unit_length(x: &mut [f64]) {
     }
 }
 
+/// The factor at which the weights of a node, seen from one side, add up to `share` or less: the
+/// greatest of these sums is a norm of the matrix, so it bounds the spectral radius as well.
+fn share_of_greatest(share: f64, csr: &Csr, sum: impl Fn(&Csr, &[f64], u32) -> f64) -> f64 {
+    let ones = vec![1.0; csr.node_count()];
+    match csr.nodes().map(|v| sum(csr, &ones, v)).fold(0.0, f64::max) {
+        greatest if greatest > 0.0 => share / greatest,
+        _ => share,
+    }
+}
+
 /// An upper bound on the spectral radius of A: Collatz and Wielandt's quotient, the greatest
 /// `(Bx)[v] / x[v] - 1` of B = A + I for a positive x, improved by some power steps. Valid for every
 /// graph.
@@ -156,8 +166,9 @@ pub fn eigenvector(csr: &Csr, stop: Stop, progress: &Progress) -> Result<Scores,
 /// What Katz centrality counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KatzOptions {
-    /// Weight of one more step; `None`: 0.5 / [`spectral_radius_bound`], at which it always
-    /// converges.
+    /// Weight of one more step; `None`: 0.5 / the greatest strength of a node's suppliers, at which
+    /// it always converges and no score is above 2 beta, whatever the units and even without cycles
+    /// (where every eigenvalue is 0 and long chains of large weights would multiply).
     pub alpha: Option<f64>,
     /// Weight of every node by itself.
     pub beta: f64,
@@ -193,10 +204,7 @@ pub fn katz(
             require(alpha > 0.0 && alpha.is_finite(), "alpha", alpha, "above 0")?;
             alpha
         }
-        None => match spectral_radius_bound(csr) {
-            bound if bound > 0.0 => 0.5 / bound,
-            _ => 0.5,
-        },
+        None => share_of_greatest(0.5, csr, from_suppliers),
     };
     let mut result = fixed_point(csr.node_count(), stop, progress, |x, v| {
         alpha * from_suppliers(csr, x, v) + options.beta
@@ -296,7 +304,7 @@ pub fn hits(csr: &Csr, stop: Stop, progress: &Progress) -> Result<Hits, Structur
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DomiRankOptions {
     /// Competition: how strongly a node is pushed down by the nodes that it dominates. `None`: 0.9
-    /// / [`spectral_radius_bound`], at which the fixed point is always reached.
+    /// / the greatest strength of a node's consumers, at which the fixed point is always reached.
     pub sigma: Option<f64>,
     /// Score at which a node is fully dominant.
     pub theta: f64,
@@ -331,10 +339,7 @@ pub fn domirank(
             require(sigma > 0.0 && sigma.is_finite(), "sigma", sigma, "above 0")?;
             sigma
         }
-        None => match spectral_radius_bound(csr) {
-            bound if bound > 0.0 => 0.9 / bound,
-            _ => 0.9,
-        },
+        None => share_of_greatest(0.9, csr, from_consumers),
     };
     // Euler steps of the dynamics, short enough for eigenvalues near the bound: they reach the
     // steady state wherever the dynamics themselves do.

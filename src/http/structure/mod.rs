@@ -11,6 +11,7 @@ pub mod cycles;
 pub mod paths;
 pub mod reachability;
 pub mod similar;
+pub mod table;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use super::problem::Problem;
 use super::reply::json;
 use super::run::{answered, permanent, respond, wants_job};
 use crate::analysis::Progress;
+use crate::service::answers::Answer;
 use crate::service::jobs::Estimate;
 use crate::service::structure::{Asked, Question};
 
@@ -105,19 +107,41 @@ pub async fn get_structure(
     if let Some(answer) = service.answers.get(&path) {
         return Ok(permanent(answer));
     }
-    let (shared, id) = (service.clone(), path.into_inner());
-    let asked = service.blocking(move || shared.structure_of(&id)).await?;
-    let estimate = asked.estimate(service.pool.threads());
-    let shared = service.clone();
+    let (asked, estimate) = recalled(&service, &path).await?;
     if wants_job(&request, estimate)? {
         let kind = asked.name();
+        let shared = service.clone();
         return respond(&service, &request, kind, estimate, move |p| shared.structure(&asked, p))
             .await;
     }
-    let again = move || {
+    Ok(permanent(computed(&service, asked).await?))
+}
+
+/// The question behind an id, and what it takes to answer it.
+async fn recalled(service: &App, id: &str) -> Result<(Asked, Estimate), Problem> {
+    let (shared, id) = (service.clone(), id.to_owned());
+    let asked = service.blocking(move || shared.structure_of(&id)).await?;
+    let estimate = asked.estimate(service.pool.threads());
+    Ok((asked, estimate))
+}
+
+/// Answers a question again and keeps the answer.
+async fn computed(service: &App, asked: Asked) -> Result<Answer, Problem> {
+    let shared = service.clone();
+    let work = move || {
         let answer = shared.structure(&asked, &Progress::silent())?;
         shared.answers.put(answer.clone());
         Ok(answer)
     };
-    Ok(permanent(service.pool.run(again).await?))
+    Ok(service.pool.run(work).await?)
+}
+
+/// The answer of an id, kept or computed again.
+async fn again(service: &App, id: &str) -> Result<Answer, Problem> {
+    if let Some(answer) = service.answers.get(id) {
+        return Ok(answer);
+    }
+    let (asked, estimate) = recalled(service, id).await?;
+    service.memory.admit(estimate.bytes)?;
+    computed(service, asked).await
 }

@@ -180,8 +180,8 @@ impl Measure {
             },
             Self::Katz => About {
                 formula: "x = alpha A' x + beta: walks that end at a node, each step discounted by \
-                          alpha (Katz 1953); alpha is 0.5 / a bound on the spectral radius unless \
-                          given",
+                          alpha (Katz 1953); alpha is 0.5 / the greatest strength of a node's \
+                          suppliers unless given",
                 normalisation: "normalized: scaled to length 1 (L2), as NetworkX does by default",
                 parameters: &["alpha", "beta", "tolerance", "max_iterations"],
                 ..spectral
@@ -242,8 +242,8 @@ impl Measure {
             Self::Dominance => About {
                 formula: "DomiRank (Engsig et al. 2024): (sigma A + I) G = sigma theta A 1, the \
                           steady state of a contest in which a node is pushed down by the nodes \
-                          that it supplies; sigma is 0.9 / a bound on the spectral radius unless \
-                          given",
+                          that it supplies; sigma is 0.9 / the greatest strength of a node's \
+                          consumers unless given",
                 parameters: &["sigma", "theta", "tolerance", "max_iterations"],
                 ..spectral
             },
