@@ -9,7 +9,9 @@ use super::extract::{RawJson, parse_body, write_context};
 use super::once::{claim, replay};
 use super::problem::{Code, Problem};
 use super::reply::{bytes, etag, written};
-use crate::model::Change;
+use crate::model::change::RecordKey;
+use crate::model::{Change, Record};
+use crate::service::ServiceError;
 use crate::service::idempotency::{Claim, hash};
 use crate::service::writer::Write;
 
@@ -85,43 +87,47 @@ pub fn version_of(done: &crate::service::writer::Written) -> u64 {
     done.version.as_ref().map_or(done.head.version, |v| v.version)
 }
 
-/// Writes one change of a single row. A missing row to delete is 404 here.
+/// Writes one row: adds it or replaces the one of its key. 201 with its place if it is new.
 ///
 /// # Errors
-/// Why the change was refused.
-pub async fn single(
+/// Why the record was refused.
+pub async fn put_row(
     service: &App,
     request: &HttpRequest,
     graph: &str,
-    change: Change,
-) -> Result<u64, Problem> {
-    let deletes = matches!(change, Change::Delete(_));
+    record: Record,
+) -> Result<HttpResponse, Problem> {
     let context = write_context(request, None)?;
-    let done = service.write(graph, context, Write::Changes(vec![change])).await;
-    match done {
-        Ok(done) => Ok(version_of(&done)),
-        Err(crate::service::ServiceError::Change(error)) if deletes && error.absent => {
-            Err(Problem::new(Code::NotFound, error.problem))
-        }
-        Err(error) => {
-            let mut problem = Problem::from(error);
-            // A single row has no place in a batch.
-            problem.param = problem
-                .param
-                .and_then(|p| p.strip_prefix("changes[0].").map(str::to_owned))
-                .or(None);
-            Err(problem)
-        }
-    }
+    let done = service.write(graph, context, Write::Changes(vec![Change::Put(record)])).await;
+    let done = done.map_err(alone)?;
+    let version = version_of(&done);
+    let Some(put) = done.put else { return Err(Problem::new(Code::Internal, "internal error")) };
+    written(&put.record, version, put.created.then(|| request.path().to_owned()))
 }
 
-/// The answer to a deleted row.
+/// Deletes one row. A missing one is 404.
 ///
 /// # Errors
-/// [`Code::Internal`].
-pub fn deleted(version: u64) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Ok()
-        .insert_header(("etag", etag(version)))
-        .insert_header(("content-type", "application/json"))
-        .body(bytes(&Applied { version, applied: 1 })?))
+/// Why it was refused.
+pub async fn delete_row(
+    service: &App,
+    request: &HttpRequest,
+    graph: &str,
+    key: RecordKey,
+) -> Result<HttpResponse, Problem> {
+    let context = write_context(request, None)?;
+    let done = service.write(graph, context, Write::Changes(vec![Change::Delete(key)])).await;
+    let done = done.map_err(|error| match error {
+        ServiceError::Change(error) if error.absent => Problem::new(Code::NotFound, error.problem),
+        error => alone(error),
+    })?;
+    let version = version_of(&done);
+    written(&Applied { version, applied: 1 }, version, None)
+}
+
+/// The problem of a batch of one: a single row has no place in it.
+fn alone(error: ServiceError) -> Problem {
+    let mut problem = Problem::from(error);
+    problem.param = problem.param.and_then(|p| p.strip_prefix("changes[0].").map(str::to_owned));
+    problem
 }

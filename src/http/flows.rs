@@ -4,14 +4,14 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, put, web};
 use serde_json::{Map, Value};
 
 use super::App;
-use super::changes::{deleted, single};
+use super::changes::{delete_row, put_row};
 use super::extract::{Body, Params};
 use super::lists::{AtQuery, RowsQuery, rows};
 use super::problem::Code;
 use super::problem::Problem;
-use super::reply::{Holds, versioned, written};
+use super::reply::{Holds, versioned};
 use super::rows::row_record;
-use crate::model::{Change, FlowRecord, Record};
+use crate::model::{FlowRecord, Record};
 use crate::service::graphs::{flow_key, flow_keys};
 use crate::service::rows::{Page, Table};
 
@@ -64,8 +64,6 @@ pub async fn put_flow(
 ) -> Result<HttpResponse, Problem> {
     let (graph, id) = path.into_inner();
     let before = service.snapshot(&graph, None).await?;
-    let known = service.flow_index(&before, &id).ok();
-    let new = known.is_none();
     // The id as ends that exist; a body may say it all.
     let ends = flow_keys(&id)
         .find(|(from, to, _)| [from, to].into_iter().all(|end| before.index(end).is_some()));
@@ -77,11 +75,9 @@ pub async fn put_flow(
     let mut fields = vec![("from", from), ("to", to)];
     fields.extend(product.map(|p| ("product", p)));
     let record = row_record(body.0, "flow", &fields)?;
-    let version = single(&service, &request, &graph, Change::Put(record.clone())).await?;
-    let after = service.snapshot(&graph, Some(version)).await?;
-    let row = service.flow_index(&after, &id)?;
-    let location = new.then(|| request.path().to_owned());
-    written(&Table::Flows.record(&after, row as usize), version, location)
+    // A version that a reader holds is copied by the writer, not changed in place.
+    drop(before);
+    put_row(&service, &request, &graph, record).await
 }
 
 /// Deletes a flow.
@@ -100,6 +96,6 @@ pub async fn delete_flow(
     let Record::Flow(flow) = Table::Flows.record(&snapshot, flow) else {
         return Err(Problem::new(Code::Internal, "internal error"));
     };
-    let key = flow_key(&flow);
-    deleted(single(&service, &request, &path.0, Change::Delete(key)).await?)
+    drop(snapshot);
+    delete_row(&service, &request, &path.0, flow_key(&flow)).await
 }

@@ -6,14 +6,14 @@ use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
 use super::App;
-use super::changes::{deleted, single};
+use super::changes::{delete_row, put_row};
 use super::extract::{Body, Params};
 use super::lists::{AtQuery, RowsQuery, rows};
 use super::problem::{Code, Problem};
-use super::reply::{Holds, versioned, written};
+use super::reply::{Holds, versioned};
 use super::rows::row_record;
+use crate::model::NodeRecord;
 use crate::model::change::RecordKey;
-use crate::model::{Change, NodeRecord};
 use crate::service::explore::node_index;
 use crate::service::rows::{Page, Table};
 
@@ -75,15 +75,8 @@ pub async fn put_node(
     request: HttpRequest,
     body: Body<Map<String, Value>>,
 ) -> Result<HttpResponse, Problem> {
-    let (graph, id) = path.into_inner();
-    let before = service.snapshot(&graph, None).await?;
-    let record = row_record(body.0, "node", &[("id", &id)])?;
-    let new = before.index(&id).is_none();
-    let version = single(&service, &request, &graph, Change::Put(record.clone())).await?;
-    let after = service.snapshot(&graph, Some(version)).await?;
-    let row = node_index(&after, &id)?;
-    let location = new.then(|| request.path().to_owned());
-    written(&Table::Nodes.record(&after, row as usize), version, location)
+    let record = row_record(body.0, "node", &[("id", &path.1)])?;
+    put_row(&service, &request, &path.0, record).await
 }
 
 /// Deletes a node.
@@ -99,9 +92,8 @@ pub async fn delete_node(
     query: Params<DeleteQuery>,
 ) -> Result<HttpResponse, Problem> {
     let key = RecordKey::Node { id: path.1.clone(), detach: query.0.detach };
-    let version = single(&service, &request, &path.0, Change::Delete(key)).await.map_err(|p| {
+    delete_row(&service, &request, &path.0, key).await.map_err(|p| {
         let has_flows = p.code == Code::InvalidChange && !query.0.detach;
         if has_flows { p.hint("detach=true deletes its flows too") } else { p }
-    })?;
-    deleted(version)
+    })
 }

@@ -4,16 +4,16 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, put, web};
 use serde_json::{Map, Value};
 
 use super::App;
-use super::changes::{deleted, single};
+use super::changes::{delete_row, put_row};
 use super::extract::{Body, Params};
 use super::lists::{AtQuery, RowsQuery, rows};
 use super::problem::Code;
 use super::problem::Problem;
-use super::reply::{Holds, versioned, written};
+use super::reply::{Holds, versioned};
 use super::rows::row_record;
 use crate::graph::Snapshot;
+use crate::model::RequirementRecord;
 use crate::model::change::RecordKey;
-use crate::model::{Change, RequirementRecord};
 use crate::service::ServiceError;
 use crate::service::graphs::flow_keys;
 use crate::service::rows::{Page, Table};
@@ -66,8 +66,6 @@ pub async fn put_requirement(
     body: Body<Map<String, Value>>,
 ) -> Result<HttpResponse, Problem> {
     let (graph, id) = path.into_inner();
-    let before = service.snapshot(&graph, None).await?;
-    let new = requirement_index(&before, &id).is_err();
     let Some((output, input, _)) = flow_keys(&id).next() else {
         return Err(Problem::new(
             Code::InvalidParameter,
@@ -77,11 +75,7 @@ pub async fn put_requirement(
         .hint("write output..input"));
     };
     let record = row_record(body.0, "requirement", &[("output", output), ("input", input)])?;
-    let version = single(&service, &request, &graph, Change::Put(record.clone())).await?;
-    let after = service.snapshot(&graph, Some(version)).await?;
-    let row = requirement_index(&after, &id)?;
-    let location = new.then(|| request.path().to_owned());
-    written(&Table::Requirements.record(&after, row as usize), version, location)
+    put_row(&service, &request, &graph, record).await
 }
 
 /// Deletes a requirement.
@@ -99,7 +93,8 @@ pub async fn delete_requirement(
     let row = requirement_index(&snapshot, &path.1)?;
     let requirement = snapshot.network().requirement_record(row);
     let key = RecordKey::Requirement { output: requirement.output, input: requirement.input };
-    deleted(single(&service, &request, &path.0, Change::Delete(key)).await?)
+    drop(snapshot);
+    delete_row(&service, &request, &path.0, key).await
 }
 
 /// The row of an id `output..input`.

@@ -18,8 +18,8 @@ use super::compactor::Notice;
 use super::error::ServiceError;
 use super::pool::panic_message;
 use crate::graph::{Snapshot, SnapshotInfo};
-use crate::model::network::Draft;
-use crate::model::{Change, GraphSettings, Network, Retention};
+use crate::model::network::{Draft, RecordCounts};
+use crate::model::{Change, GraphSettings, Network, Record, Retention};
 use crate::store::{Commit, CommitMeta, Counts, DocumentKind, GraphHead, Store, VersionInfo};
 
 /// Most writes that wait; further ones are refused as busy.
@@ -73,6 +73,27 @@ pub struct Written {
     pub head: GraphHead,
     /// The version that the write made, if it made one.
     pub version: Option<VersionInfo>,
+    /// What a batch of one record put there.
+    pub put: Option<Put>,
+}
+
+/// A record that was written on its own.
+#[derive(Debug, Clone)]
+pub struct Put {
+    /// As it reads in the version that it made.
+    pub record: Record,
+    /// True if there was none before.
+    pub created: bool,
+}
+
+impl Put {
+    /// What `changes`, just accepted by a draft that held `before` records, put there. Only a
+    /// batch of one record is read back: the snapshot of its version may never exist, since
+    /// versions that are committed together become one.
+    fn of(changes: &[Change], before: RecordCounts, draft: &Draft<'_>) -> Option<Self> {
+        let [Change::Put(record)] = changes else { return None };
+        Some(Self { record: draft.stored(record)?, created: draft.counts() != before })
+    }
 }
 
 /// One write and who waits for it.
@@ -233,7 +254,7 @@ fn single(
             let head = store.update_settings(&graph, &settings, time_ms)?;
             let _loading = lock(entry.loading());
             entry.set_head(head.clone());
-            return Ok(Written { head, version: None });
+            return Ok(Written { head, version: None, put: None });
         }
         Write::Retention(change) => {
             let entry = catalogue.entry(&graph)?;
@@ -244,14 +265,14 @@ fn single(
             let head = store.update_settings(&graph, &settings, time_ms)?;
             let _loading = lock(entry.loading());
             entry.set_head(head.clone());
-            return Ok(Written { head, version: None });
+            return Ok(Written { head, version: None, put: None });
         }
         Write::Delete => {
             let head = catalogue.entry(&graph)?.head();
             check_version(if_match, head.version)?;
             store.delete(&graph)?;
             catalogue.remove(&graph);
-            return Ok(Written { head: GraphHead::clone(&head), version: None });
+            return Ok(Written { head: GraphHead::clone(&head), version: None, put: None });
         }
         Write::Replace(network) => {
             let entry = catalogue.entry(&graph)?;
@@ -262,12 +283,12 @@ fn single(
             let head = advanced(&head, &version);
             entry.spare().clear();
             catalogue.publish(&entry, head.clone(), Arc::new(snapshot));
-            return Ok(Written { head, version: Some(version) });
+            return Ok(Written { head, version: Some(version), put: None });
         }
         Write::Changes(_) => return Err(ServiceError::Internal),
     };
     catalogue.add(fresh.clone());
-    Ok(Written { head: fresh, version: None })
+    Ok(Written { head: fresh, version: None, put: None })
 }
 
 fn advanced(head: &GraphHead, version: &VersionInfo) -> GraphHead {
@@ -286,6 +307,7 @@ struct Accepted {
     /// Version that it was checked against.
     expected: u64,
     counts: Counts,
+    put: Option<Put>,
     documents: Vec<(DocumentKind, String, Vec<u8>)>,
 }
 
@@ -320,12 +342,14 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
     for (mut request, reply) in loaded {
         let Some((version, draft)) = drafts.get_mut(request.graph.as_str()) else { continue };
         let Write::Changes(changes) = &request.write else { continue };
+        let before = draft.counts();
         let checked =
             check_version(request.if_match, *version).and_then(|()| Ok(draft.push(changes)?));
         if let Err(error) = checked {
             let _ = reply.send(Err(error));
             continue;
         }
+        let put = Put::of(changes, before, draft);
         let expected = *version;
         *version += 1;
         let documents = std::mem::take(&mut request.attached)
@@ -333,7 +357,7 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
             .map(|a| (a.kind, a.key, (a.value)(expected + 1)))
             .collect();
         let counts = draft.counts().into();
-        accepted.push(Accepted { request, reply, expected, counts, documents });
+        accepted.push(Accepted { request, reply, expected, counts, put, documents });
     }
     let commits: Vec<Commit<'_>> = accepted
         .iter()
@@ -376,9 +400,10 @@ fn commit_group(store: &Store, catalogue: &Catalogue, group: &mut VecDeque<Queue
     }
     drop(drafts);
     for (a, result) in accepted.into_iter().zip(results) {
+        let put = a.put;
         let answer = result.map_err(ServiceError::from).and_then(|version| {
             let head = heads.get(a.request.graph.as_str()).ok_or(ServiceError::Internal)?;
-            Ok(Written { head: advanced(head, &version), version: Some(version) })
+            Ok(Written { head: advanced(head, &version), version: Some(version), put })
         });
         let _ = a.reply.send(answer);
     }

@@ -393,6 +393,26 @@ impl<'a> Draft<'a> {
         &flows[start[row as usize] as usize..start[row as usize + 1] as usize]
     }
 
+    /// A record that was accepted, as users read it in the network that comes of it: without what
+    /// goes without saying. `None` if it was not accepted.
+    pub fn stored(&self, record: &Record) -> Option<Record> {
+        let mut alone: Vec<Change> = Vec::new();
+        if let Record::Flow(flow) = record {
+            for end in [&flow.from, &flow.to] {
+                let product = self.supplier_product(&Batch::default(), end);
+                alone.push(NodeRecord { product, ..NodeRecord::new(end.clone()) }.into());
+            }
+        }
+        alone.push(Change::Put(record.clone()));
+        // The network of this record alone says it in the same words as the whole one.
+        let network = Network::default().apply(&alone).ok()?;
+        Some(match record {
+            Record::Node(_) => Record::Node(network.node_record(0)),
+            Record::Flow(_) => Record::Flow(network.flow_record(0)),
+            Record::Requirement(_) => Record::Requirement(network.requirement_record(0)),
+        })
+    }
+
     /// All accepted batches as one edit of the network.
     pub fn finish(self) -> Edit {
         let Self { base, nodes, flows, requirements, .. } = self;
