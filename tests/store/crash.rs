@@ -2,7 +2,7 @@
 //! absent, and the store always opens.
 //!
 //! The test starts itself again as the writer (`CRASH_DIR` set), reads its acknowledgements and
-//! kills it. `CRASH_CYCLES` and `CRASH_SEED` set length and randomness (default: about 10 s).
+//! kills it. `CRASH_CYCLES` and `CRASH_SEED` set length and randomness (default: 300 kills, about a minute).
 #![allow(clippy::unwrap_used, reason = "a test says what failed by panicking")]
 
 use std::io::{BufRead, BufReader, Write};
@@ -144,9 +144,9 @@ fn acknowledged_versions_survive_kill_9() {
     let number = |name: &str, default: u64| {
         std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
     };
-    let cycles = number("CRASH_CYCLES", 60);
+    let cycles = number("CRASH_CYCLES", 300);
     let mut random = Random(number("CRASH_SEED", 1));
-    let limit = std::env::var_os("CRASH_CYCLES").map_or(Duration::from_secs(15), |_| Duration::MAX);
+    let limit = std::env::var_os("CRASH_CYCLES").map_or(Duration::from_secs(90), |_| Duration::MAX);
     let started = Instant::now();
     let (mut dir, mut version, mut done, mut directories) =
         (tempfile::tempdir().unwrap(), 0, 0u64, 1);
