@@ -1,5 +1,5 @@
 //! What each parser is fed, and what must hold. Shared by the fuzz targets (nightly, open-ended)
-//! and by `tests/fuzz_parsers.rs` (stable, bounded, with a seed).
+//! and by `tests/project/fuzz_parsers.rs` (stable, bounded, with a seed).
 
 use std::sync::OnceLock;
 
