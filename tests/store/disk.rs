@@ -79,14 +79,16 @@ fn a_full_disk_is_told_and_loses_nothing_that_was_acknowledged() {
     };
     assert!(acknowledged > 20, "{acknowledged}");
     assert!(matches!(error, StoreError::Full { .. } | StoreError::Io { .. }), "{error}");
-    // From now on nothing is acknowledged, but what is there can be read.
+    // From now on nothing is acknowledged.
     let refused = store.create("h", &GraphSettings::default(), 0).unwrap_err();
     assert!(matches!(refused, StoreError::Failed), "{refused}");
     assert!(store.is_failed());
-    assert_eq!(
-        store.load("g", Some(acknowledged)).unwrap().0.node_count() as u64,
-        NODES * acknowledged
-    );
+    // What is there can be read, unless sled has closed itself over the failed write: it does so
+    // from a thread of its own, a little later or not at all. Never is less read than was written.
+    match store.load("g", Some(acknowledged)) {
+        Ok((network, _)) => assert_eq!(network.node_count() as u64, NODES * acknowledged),
+        Err(error) => assert!(matches!(error, StoreError::Full { .. }), "{error}"),
+    }
     drop(store);
     // With space again, all of it is there and the store writes on.
     mount.remount("size=64m");
