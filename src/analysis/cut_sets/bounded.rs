@@ -458,7 +458,7 @@ fn search_size<T: CutTest + ?Sized>(
     }
     let share = limit.saturating_sub(search.calls) / starts.len().max(1) as u64;
     let shared = std::mem::take(&mut search.pool);
-    let results: Vec<(Search<'_, Ranked<'_, T>>, Result<(), End>)> = starts
+    let results: Vec<_> = starts
         .par_iter()
         .map(|start| {
             let mut part = Search {
@@ -473,12 +473,12 @@ fn search_size<T: CutTest + ?Sized>(
                 cuts: Vec::new(),
             };
             let end = part.run(start, size - depth);
-            (part, end)
+            (part.cuts, part.calls, part.pool, end)
         })
         .collect();
     *pool = shared;
     let mut round = Round { cuts: search.cuts, calls: search.calls, complete };
-    for (part, end) in results {
+    for (cuts, calls, found, end) in results {
         match end {
             Err(End::Cancelled) if !progress.out_of_time() => {
                 return Err(SetError::Cancelled(crate::analysis::Cancelled));
@@ -486,9 +486,9 @@ fn search_size<T: CutTest + ?Sized>(
             Err(_) => round.complete = false,
             Ok(()) => {}
         }
-        round.calls += part.calls;
-        round.cuts.extend(part.cuts);
-        for path in part.pool.paths.into_iter().take(POOL) {
+        round.calls += calls;
+        round.cuts.extend(cuts);
+        for path in found.paths.into_iter().take(POOL) {
             if pool.paths.len() >= POOL / 4 {
                 break;
             }
