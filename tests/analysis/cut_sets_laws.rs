@@ -388,6 +388,68 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Against sums over all states in which the unit decides: of positive terms only, so nothing
+    /// cancels however little a unit matters.
+    #[test]
+    fn importance_is_right_to_the_last_digits_where_it_is_tiny(seed: u64, loops: bool) {
+        let Drawn { problem, loss, .. } = draw(seed, 9, 0, loops);
+        let (budget, quiet, n) = (Budget::default(), quiet(), problem.unit_count());
+        let mut d = Draw(seed | 1);
+        let p: Vec<f64> = (0..n).map(|_| [1e-12, 3e-8, 2e-4, 0.3, 0.999_999][d.below(5)]).collect();
+        let Ok(graph) = problem.failure_graph(loss) else { return Ok(()) };
+        let family = Family::of_graph(&graph, n, &budget, &quiet).unwrap();
+        let table = losses(&problem);
+        let is_cut = |mask: u32| table[mask as usize] >= loss - 1e-9;
+        let chance = |mask: u32, but: usize| -> f64 {
+            let of = |u: usize| if mask >> u & 1 == 1 { p[u] } else { 1.0 - p[u] };
+            (0..n).filter(|&u| u != but).map(of).product()
+        };
+        let top: f64 = (0..1u32 << n).filter(|&m| is_cut(m)).map(|m| chance(m, n)).sum();
+        let near = |got: f64, want: f64| (got - want).abs() <= 1e-13 * want;
+        prop_assert!(near(family.top_probability(&p).unwrap(), top));
+        for got in family.importance(&p, &budget, &quiet).unwrap() {
+            let u = got.unit as usize;
+            let others = || (0..1u32 << n).filter(|m| m >> u & 1 == 0);
+            let decides = |m: &u32| is_cut(m | 1 << u) && !is_cut(*m);
+            let birnbaum: f64 = others().filter(decides).map(|m| chance(m, u)).sum();
+            prop_assert!(near(got.birnbaum, birnbaum), "{} {birnbaum}", got.birnbaum);
+            let safe: f64 = others().filter(|&m| is_cut(m)).map(|m| chance(m, u)).sum();
+            match got.rrw {
+                Some(rrw) => prop_assert!((rrw * safe / top - 1.0).abs() < 1e-3, "{rrw} {safe} {top}"),
+                None => prop_assert!(safe <= 1e-26 * top, "{safe} {top}"),
+            }
+        }
+    }
+}
+
+/// A walk that takes the gates as they come meets all the a's before any b, which takes 2^n nodes.
+#[test]
+fn an_order_of_the_variables_that_fits_is_found() {
+    let n = 30;
+    let mut gates: Vec<Gate> = (0..2 * n).map(Gate::Unit).collect();
+    gates.push(Gate::Any((0..n).collect()));
+    let mut pairs = Vec::new();
+    for i in 0..n {
+        gates.push(Gate::All(vec![i, n + i]));
+        pairs.push(gates.len() as u32 - 1);
+    }
+    gates.push(Gate::Any(pairs));
+    let inputs = vec![2 * n, gates.len() as u32 - 1];
+    gates.push(Gate::All(inputs));
+    let top = gates.len() as u32 - 1;
+    let units = 2 * n as usize;
+    let graph = FailureGraph::new(gates, top, units, Semantics::Collapse).unwrap();
+    let budget = Budget { diagram_nodes: 200_000, ..Budget::default() };
+    let family = Family::of_graph(&graph, units, &budget, &quiet()).unwrap();
+    assert_eq!(family.count_by_size()[1..], [BigUint::ZERO, BigUint::from(n)]);
+    let tiny = Budget { diagram_nodes: 50, ..budget };
+    let refused = Family::of_graph(&graph, units, &tiny, &quiet());
+    assert!(matches!(refused, Err(SetError::TooLarge { nodes: 50, .. })));
+}
+
 /// And over `width` blocks, each an or of `depth` alternatives of `size` units: depth^width sets.
 fn blocks(width: u32, depth: u32, size: u32) -> (FailureGraph, usize) {
     let (mut gates, mut tops, mut units) = (Vec::new(), Vec::new(), 0);
@@ -537,7 +599,7 @@ impl InvestmentOracle for Works {
 fn investments_are_the_cheapest_that_hold() {
     let (budget, quiet) = (Budget::default(), quiet());
     // Two mines lost cost two thirds: either two second sources, or the stock.
-    let choose = |costs: &[f64]| invest(&Works, 2, 0.5, costs, &budget, &quiet).unwrap();
+    let choose = |costs: &[f64]| invest(&Works, 2, 2, 0.5, costs, &budget, &quiet).unwrap();
     let stock = choose(&[2.0, 2.0, 2.0, 3.0]);
     assert_eq!((stock.choice.chosen.as_slice(), stock.choice.cost), (&[3][..], 3.0));
     let sources = choose(&[2.0, 1.0, 1.0, 3.0]);
@@ -547,7 +609,7 @@ fn investments_are_the_cheapest_that_hold() {
     };
     assert_eq!(curve(&stock.before), [0.0, 33.0, 67.0]);
     assert_eq!(curve(&stock.after), [0.0, 0.0, 17.0]);
-    let never = invest(&Works, 3, 0.01, &[1.0; 4], &budget, &quiet).unwrap();
+    let never = invest(&Works, 3, 3, 0.01, &[1.0; 4], &budget, &quiet).unwrap();
     assert_eq!(never.choice.chosen, [0, 1, 2]);
     struct Hopeless;
     impl InvestmentOracle for Hopeless {
@@ -561,7 +623,7 @@ fn investments_are_the_cheapest_that_hold() {
             removed.len() as f64
         }
     }
-    let error = invest(&Hopeless, 1, 0.5, &[1.0], &budget, &quiet).unwrap_err();
+    let error = invest(&Hopeless, 1, 3, 0.5, &[1.0], &budget, &quiet).unwrap_err();
     assert!(matches!(error, SetError::Infeasible(_)), "{error}");
     let curve = loss_curve(&draw(1, 5, 1, false).problem, 3, &budget, &quiet).unwrap();
     assert!(curve.is_sorted_by(|a, b| a.loss <= b.loss + 1e-9));

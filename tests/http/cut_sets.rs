@@ -225,7 +225,13 @@ fn supply_graphs_are_answered_exactly() {
                 assert_eq!(protection["proved"], true);
                 assert_eq!(protection["protect"].as_array().unwrap().len() as f64, want);
                 let after = protection["loss_curve"]["after"].as_array().unwrap();
-                assert!(after.iter().all(|point| point["loss"].as_f64().unwrap() < loss));
+                assert!(after.iter().take(k + 1).all(|p| p["loss"].as_f64().unwrap() < loss));
+                let before = protection["loss_curve"]["before"].as_array().unwrap();
+                for (units, point) in before.iter().enumerate().skip(1) {
+                    let want = fraction(&answer["worst_k"][units.to_string()]["max_loss"]);
+                    near(&point["loss"], want, &format!("{context} W({units})"));
+                }
+                assert_eq!(before.len(), 4, "{context}");
             }
             checked += 1;
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, code};
+use super::double::Double;
 
 impl Work<'_> {
     /// The reduced node: equal branches need no test.
@@ -138,9 +139,9 @@ impl Work<'_> {
 
 impl Diagrams {
     /// Expected leaf value if variable v is true with probability `p[v]`, all independent.
-    pub fn expectation(&self, root: Ref, p: &[f64]) -> f64 {
+    pub(super) fn expectation(&self, root: Ref, p: &[Double]) -> Double {
         let order = self.reachable(root);
-        self.expectations(&order, p).last().copied().unwrap_or(0.0)
+        self.expectations(&order, p).last().copied().unwrap_or_default()
     }
 
     /// Position of a node in its ascending list.
@@ -148,16 +149,16 @@ impl Diagrams {
         order.partition_point(|&g| g < f)
     }
 
-    fn expectations(&self, order: &[Ref], p: &[f64]) -> Vec<f64> {
-        let mut value: Vec<f64> = Vec::with_capacity(order.len());
+    fn expectations(&self, order: &[Ref], p: &[Double]) -> Vec<Double> {
+        let mut value: Vec<Double> = Vec::with_capacity(order.len());
         for &f in order {
             let var = self.var(f);
             value.push(if var == LEAF {
-                self.value(f)
+                self.value(f).into()
             } else {
                 let q = p[var as usize];
                 let (low, high) = (self.low(f), self.high(f));
-                (1.0 - q) * value[Self::position(order, low)]
+                (Double::ONE - q) * value[Self::position(order, low)]
                     + q * value[Self::position(order, high)]
             });
         }
@@ -165,14 +166,15 @@ impl Diagrams {
     }
 
     /// The expectation and its derivative by the `p[v]` of every variable tested:
-    /// E given v true, less E given v false.
-    pub fn gradient(&self, root: Ref, p: &[f64]) -> (f64, Vec<(u32, f64)>) {
+    /// E given v true, less E given v false. In twice the usual precision, because these two can be
+    /// the same but for their last digits.
+    pub(super) fn gradient(&self, root: Ref, p: &[Double]) -> (Double, Vec<(u32, Double)>) {
         let order = self.reachable(root);
         let value = self.expectations(&order, p);
-        let mut weight = vec![0.0; order.len()];
-        let mut slope: BTreeMap<u32, f64> = BTreeMap::new();
+        let mut weight = vec![Double::default(); order.len()];
+        let mut slope: BTreeMap<u32, Double> = BTreeMap::new();
         if let Some(last) = weight.last_mut() {
-            *last = 1.0;
+            *last = Double::ONE;
         }
         for (i, &f) in order.iter().enumerate().rev() {
             let var = self.var(f);
@@ -182,10 +184,11 @@ impl Diagrams {
             let (w, q) = (weight[i], p[var as usize]);
             let low = Self::position(&order, self.low(f));
             let high = Self::position(&order, self.high(f));
-            *slope.entry(var).or_default() += w * (value[high] - value[low]);
-            weight[low] += w * (1.0 - q);
-            weight[high] += w * q;
+            let of = slope.entry(var).or_default();
+            *of = *of + w * (value[high] - value[low]);
+            weight[low] = weight[low] + w * (Double::ONE - q);
+            weight[high] = weight[high] + w * q;
         }
-        (value.last().copied().unwrap_or(0.0), slope.into_iter().collect())
+        (value.last().copied().unwrap_or_default(), slope.into_iter().collect())
     }
 }

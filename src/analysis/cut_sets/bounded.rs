@@ -4,11 +4,13 @@
 //! leave intact and branches on its members only; earlier members of the branch are kept safe in
 //! later ones, so every set is met once. Path sets found are kept and prune the whole search.
 
+use std::sync::Arc;
+
 use fixedbitset::FixedBitSet;
 use rayon::prelude::*;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::oracle::{CutTest, Verdict, joined, minimal_path_set, subset};
+use super::oracle::{CutTest, Verdict, joined, merged, minimal_path_set, subset};
 use super::{Budget, SetError, Status};
 use crate::analysis::Progress;
 
@@ -78,8 +80,13 @@ pub(super) struct Search<'a, T: CutTest + ?Sized> {
     pub(super) first_only: bool,
     /// Otherwise: size of the cuts to keep (smaller ones are known or hold a known one).
     pub(super) size: usize,
+    /// For units of known cuts of two: the other units of these.
+    pub(super) known: Partners,
     pub(super) cuts: Vec<Vec<u32>>,
 }
+
+/// Units that make a cut together with one unit.
+pub(super) type Partners = Arc<FxHashMap<u32, FixedBitSet>>;
 
 /// Why a search ended before it was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +159,12 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
         let mut safe = start.safe.clone();
         let mut starts = Vec::new();
         for unit in units {
-            starts.push(Start { removed: joined(&start.removed, unit), safe: safe.clone() });
+            let mut next = Start { removed: joined(&start.removed, unit), safe: safe.clone() };
+            // What makes a cut with this unit alone is in no larger minimal cut with it.
+            if let Some(partners) = self.known.get(&unit) {
+                next.safe.union_with(partners);
+            }
+            starts.push(next);
             safe.insert(unit as usize);
         }
         Ok(starts)
@@ -175,11 +187,8 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
         if extra == 1 {
             return self.last(start);
         }
-        let mut next = start.clone();
-        for unit in self.next_units(start, extra)? {
-            next.removed = joined(&start.removed, unit);
+        for next in self.branch(start, extra)? {
             self.run(&next, extra - 1)?;
-            next.safe.insert(unit as usize);
         }
         Ok(())
     }
@@ -188,7 +197,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
     fn last(&mut self, start: &Start) -> Result<(), End> {
         let mut gone = FixedBitSet::with_capacity(self.test.unit_count());
         gone.extend(start.removed.iter().map(|&u| u as usize));
-        let mut open = match self.pool.hits_all(&gone, &start.safe) {
+        let open = match self.pool.hits_all(&gone, &start.safe) {
             Some(open) => open,
             None => {
                 self.spend()?;
@@ -202,32 +211,110 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
                 path
             }
         };
-        while !open.is_clear() {
-            let units: Vec<usize> = open.ones().take(BATCH).collect();
+        // Many units at once: if all of a block together make no cut, none of it does.
+        let units: Vec<u32> = open.ones().map(|u| u as u32).collect();
+        let mut blocks = blocks(&units);
+        while !blocks.is_empty() {
+            let rest = blocks.split_off(blocks.len().min(BATCH));
             let sets: Vec<Vec<u32>> =
-                units.iter().map(|&unit| joined(&start.removed, unit as u32)).collect();
+                blocks.iter().map(|block| merged(&start.removed, block)).collect();
             for _ in &sets {
                 self.spend()?;
             }
-            let mut missed = None;
-            for (set, is_cut) in sets.iter().zip(self.test.are_cuts(&sets)) {
-                match is_cut {
-                    true => self.found(set.clone())?,
-                    false => missed = missed.or(Some(set)),
+            let mut next = Vec::new();
+            for ((block, set), is_cut) in
+                blocks.into_iter().zip(&sets).zip(self.test.are_cuts(&sets))
+            {
+                match block.len() {
+                    _ if !is_cut => {}
+                    1 => self.found(set.clone())?,
+                    size => next.extend(block.chunks(size.div_ceil(BATCH)).map(<[u32]>::to_vec)),
                 }
             }
-            for unit in units {
-                open.remove(unit);
-            }
-            if let Some(set) = missed
-                && open.count_ones(..) >= 24
-            {
-                // A path set that this set misses rules out others unasked.
-                let path = self.grow(set, &start.safe)?;
-                open.intersect_with(&path);
-            }
+            next.extend(rest);
+            blocks = next;
         }
         Ok(())
+    }
+}
+
+/// Splits units, strong ones first, into blocks that are the larger the weaker their units are.
+fn blocks(units: &[u32]) -> Vec<Vec<u32>> {
+    let (mut blocks, mut rest, mut size) = (Vec::new(), units, 1);
+    while !rest.is_empty() {
+        // Two blocks of each size, then of twice the size.
+        let (block, more) = rest.split_at(size.min(rest.len()));
+        blocks.push(block.to_vec());
+        rest = more;
+        if blocks.len() % 2 == 0 {
+            size *= 2;
+        }
+    }
+    blocks
+}
+
+/// Strong units under low numbers: [`Search`] branches on low numbers first and gives up high ones
+/// first when it looks for path sets.
+struct Ranked<'a, T: ?Sized> {
+    test: &'a T,
+    /// Unit of each rank, and the other way round.
+    unit: Vec<u32>,
+    rank: Vec<u32>,
+}
+
+impl<'a, T: CutTest + ?Sized> Ranked<'a, T> {
+    fn new(test: &'a T) -> Self {
+        let mut unit: Vec<u32> = (0..test.unit_count() as u32).collect();
+        let strengths = test.strengths();
+        if !strengths.is_empty() {
+            let strength = |u: u32| strengths[u as usize];
+            unit.sort_by(|&a, &b| strength(b).total_cmp(&strength(a)).then(a.cmp(&b)));
+        }
+        let mut rank = vec![0; unit.len()];
+        for (r, &u) in unit.iter().enumerate() {
+            rank[u as usize] = r as u32;
+        }
+        Self { test, unit, rank }
+    }
+
+    fn units(&self, ranks: &[u32]) -> Vec<u32> {
+        mapped(ranks, &self.unit)
+    }
+}
+
+/// An ascending set under other numbers.
+fn mapped(set: &[u32], to: &[u32]) -> Vec<u32> {
+    let mut mapped: Vec<u32> = set.iter().map(|&x| to[x as usize]).collect();
+    mapped.sort_unstable();
+    mapped
+}
+
+impl<T: CutTest + ?Sized> CutTest for Ranked<'_, T> {
+    fn unit_count(&self) -> usize {
+        self.test.unit_count()
+    }
+
+    fn is_cut(&self, removed: &[u32]) -> bool {
+        self.test.is_cut(&self.units(removed))
+    }
+
+    fn effort(&self) -> u64 {
+        self.test.effort()
+    }
+
+    fn path_set(&self, removed: &[u32], safe: &[bool]) -> Option<Vec<u32>> {
+        let by_unit: Vec<bool> = self.rank.iter().map(|&r| safe[r as usize]).collect();
+        let path = self.test.path_set(&self.units(removed), &by_unit)?;
+        Some(mapped(&path, &self.rank))
+    }
+
+    fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
+        let sets: Vec<Vec<u32>> = sets.iter().map(|set| self.units(set)).collect();
+        self.test.are_cuts(&sets)
+    }
+
+    fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
+        self.test.verdict(&self.units(removed), extra)
     }
 }
 
@@ -266,11 +353,17 @@ pub fn minimal_cut_sets<T: CutTest + ?Sized>(
     }
     let mut status = Status::CompleteToSize { size: max_size };
     progress.start(max_size as u64);
+    let ranked = Ranked::new(test);
     for size in 1..=max_size {
-        let round = search_size(test, size, &mut pool, limit.saturating_sub(calls), progress)?;
+        let left = limit.saturating_sub(calls);
+        let round = search_size(&ranked, size, &sets, &mut pool, left, progress)?;
         calls += round.calls;
-        let mut fresh: Vec<Vec<u32>> =
-            round.cuts.into_iter().filter(|set| !holds(&known, &sets, set)).collect();
+        let mut fresh: Vec<Vec<u32>> = round
+            .cuts
+            .iter()
+            .map(|set| ranked.units(set))
+            .filter(|set| !holds(&known, &sets, set))
+            .collect();
         fresh.sort_unstable();
         fresh.dedup();
         let room = budget.sets.saturating_sub(sets.len());
@@ -307,16 +400,33 @@ struct Round {
     complete: bool,
 }
 
-/// All cuts that end in `size` units or fewer, subtrees side by side. Every subtree starts from the
-/// same pool and has a fixed share of the work, so the result does not depend on the threads.
+/// All cuts that end in `size` units or fewer and hold none of the known ones of one or two units,
+/// subtrees side by side. Every subtree starts from the same pool and has a fixed share of the work,
+/// so the result does not depend on the threads.
 fn search_size<T: CutTest + ?Sized>(
-    test: &T,
+    test: &Ranked<'_, T>,
     size: usize,
+    known: &[Vec<u32>],
     pool: &mut Pool,
     limit: u64,
     progress: &Progress,
 ) -> Result<Round, SetError> {
-    let start = Start { removed: Vec::new(), safe: FixedBitSet::with_capacity(test.unit_count()) };
+    let n = test.unit_count();
+    let mut start = Start { removed: Vec::new(), safe: FixedBitSet::with_capacity(n) };
+    let mut partners: FxHashMap<u32, FixedBitSet> = FxHashMap::default();
+    for set in known.iter().take_while(|set| set.len() <= 2) {
+        match *mapped(set, &test.rank) {
+            [unit] => start.safe.insert(unit as usize),
+            [a, b] => {
+                for (a, b) in [(a, b), (b, a)] {
+                    let of = partners.entry(a).or_insert_with(|| FixedBitSet::with_capacity(n));
+                    of.insert(b as usize);
+                }
+            }
+            _ => {}
+        }
+    }
+    let partners = Arc::new(partners);
     let mut search = Search {
         test,
         progress,
@@ -325,6 +435,7 @@ fn search_size<T: CutTest + ?Sized>(
         limit,
         first_only: false,
         size,
+        known: partners.clone(),
         cuts: Vec::new(),
     };
     // Open the tree one or two levels deep.
@@ -347,7 +458,7 @@ fn search_size<T: CutTest + ?Sized>(
     }
     let share = limit.saturating_sub(search.calls) / starts.len().max(1) as u64;
     let shared = std::mem::take(&mut search.pool);
-    let results: Vec<(Search<'_, T>, Result<(), End>)> = starts
+    let results: Vec<_> = starts
         .par_iter()
         .map(|start| {
             let mut part = Search {
@@ -358,15 +469,16 @@ fn search_size<T: CutTest + ?Sized>(
                 limit: share.max(1),
                 first_only: false,
                 size,
+                known: partners.clone(),
                 cuts: Vec::new(),
             };
             let end = part.run(start, size - depth);
-            (part, end)
+            (part.cuts, part.calls, part.pool, end)
         })
         .collect();
     *pool = shared;
     let mut round = Round { cuts: search.cuts, calls: search.calls, complete };
-    for (part, end) in results {
+    for (cuts, calls, found, end) in results {
         match end {
             Err(End::Cancelled) if !progress.out_of_time() => {
                 return Err(SetError::Cancelled(crate::analysis::Cancelled));
@@ -374,9 +486,9 @@ fn search_size<T: CutTest + ?Sized>(
             Err(_) => round.complete = false,
             Ok(()) => {}
         }
-        round.calls += part.calls;
-        round.cuts.extend(part.cuts);
-        for path in part.pool.paths.into_iter().take(POOL) {
+        round.calls += calls;
+        round.cuts.extend(cuts);
+        for path in found.paths.into_iter().take(POOL) {
             if pool.paths.len() >= POOL / 4 {
                 break;
             }
@@ -409,6 +521,7 @@ pub fn find_cut<T: CutTest + ?Sized>(
         limit,
         first_only: true,
         size: max_size,
+        known: Partners::default(),
         cuts: Vec::new(),
     };
     let start = Start { removed: Vec::new(), safe: mask };

@@ -52,6 +52,19 @@ impl Gate {
     }
 }
 
+/// Which sub-gates a depth-first walk enters first. None gives small diagrams for every graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// In the order given.
+    AsGiven,
+    /// Gates with many consumers first.
+    SharedFirst,
+    /// Gates with few leaves below them first.
+    SmallFirst,
+    /// Gates with many leaves below them first.
+    LargeFirst,
+}
+
 /// A failure graph with one top gate.
 #[derive(Debug, Clone)]
 pub struct FailureGraph {
@@ -242,9 +255,18 @@ impl FailureGraph {
         on
     }
 
-    /// The gates in depth-first order from the top, the units of a gate before its sub-gates:
-    /// the order of the variables.
-    pub(super) fn depth_first(&self) -> Vec<u32> {
+    /// The gates in depth-first order from the top, the units of a gate before its sub-gates: an
+    /// order of the variables.
+    pub(super) fn depth_first(&self, visit: Visit) -> Vec<u32> {
+        let key: Vec<i64> = match visit {
+            Visit::AsGiven => vec![0; self.gates.len()],
+            Visit::SmallFirst => self.leaves(),
+            Visit::LargeFirst => self.leaves().into_iter().map(|n| -n).collect(),
+            Visit::SharedFirst => {
+                let uses = self.consumer_start.windows(2).map(|w| i64::from(w[1] - w[0]));
+                uses.map(|n| -n).collect()
+            }
+        };
         let mut seen = vec![false; self.gates.len()];
         let mut order = Vec::new();
         let mut stack = vec![self.top];
@@ -254,12 +276,26 @@ impl FailureGraph {
             }
             order.push(g);
             let is_unit = |input: &u32| matches!(self.gates[*input as usize], Gate::Unit(_));
-            let inputs: Vec<u32> = self.gates[g as usize].inputs().collect();
+            let mut inputs: Vec<u32> = self.gates[g as usize].inputs().collect();
+            inputs.sort_by_key(|&input| key[input as usize]);
             let (units, gates): (Vec<u32>, Vec<u32>) = inputs.into_iter().partition(is_unit);
             stack.extend(gates.into_iter().rev());
             stack.extend(units.into_iter().rev());
         }
         order
+    }
+
+    /// Number of leaves below each gate, one for every way down (capped); 1 inside loops.
+    fn leaves(&self) -> Vec<i64> {
+        let mut leaves = vec![1i64; self.gates.len()];
+        for component in self.components.iter().filter(|c| !self.is_loop(c)) {
+            let g = component[0] as usize;
+            if !matches!(self.gates[g], Gate::Unit(_)) {
+                let below = self.gates[g].inputs().map(|i| leaves[i as usize]);
+                leaves[g] = below.fold(0i64, i64::saturating_add).min(i64::MAX / 2);
+            }
+        }
+        leaves
     }
 
     /// Gates whose units occur nowhere else (Dutuit and Rauzy 1996), the top included, inner ones

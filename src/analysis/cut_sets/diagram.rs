@@ -75,6 +75,11 @@ impl Diagrams {
         table
     }
 
+    /// Allows this many nodes from now on.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit.clamp(16, 1 << 30);
+    }
+
     /// Number of nodes made so far.
     pub fn node_count(&self) -> usize {
         self.nodes.len()

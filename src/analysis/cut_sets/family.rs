@@ -2,11 +2,17 @@
 
 use num_bigint::BigUint;
 
-use super::dag::{FailureGraph, Gate};
+use super::dag::{FailureGraph, Gate, Visit};
 use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, with_deep_stack};
 use super::zbdd::Counts;
 use super::{Budget, Semantics, SetError};
 use crate::analysis::Progress;
+
+/// Orders of the variables, the one that is best most often first.
+const VISITS: [Visit; 4] =
+    [Visit::AsGiven, Visit::SharedFirst, Visit::SmallFirst, Visit::LargeFirst];
+/// Diagram nodes that each order may take, round by round.
+const TRIAL_NODES: [usize; 3] = [40_000, 300_000, 2_400_000];
 
 /// What a variable stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +56,33 @@ impl Family {
         progress: &Progress,
     ) -> Result<Self, SetError> {
         let depth = graph.gates().len();
-        with_deep_stack(depth, || Self::build(graph, unit_count, budget, progress))
-            .map_err(|stop| SetError::from_stop(stop, budget))
+        let build = |visit, nodes: usize| {
+            with_deep_stack(depth, || {
+                let last = nodes >= budget.diagram_nodes;
+                let mut family = Self::build(graph, unit_count, visit, nodes, last, progress)?;
+                family.table.set_limit(budget.diagram_nodes);
+                Ok(family)
+            })
+        };
+        // Orders of the variables differ by factors of a thousand, and which is best only shows in
+        // the diagrams: all are tried with few nodes before any gets many.
+        for nodes in TRIAL_NODES.into_iter().filter(|&nodes| nodes < budget.diagram_nodes) {
+            for visit in VISITS {
+                match build(visit, nodes) {
+                    Err(Stop::Nodes) => {}
+                    other => return other.map_err(|stop| SetError::from_stop(stop, budget)),
+                }
+            }
+        }
+        build(VISITS[0], budget.diagram_nodes).map_err(|stop| SetError::from_stop(stop, budget))
     }
 
     fn build(
         graph: &FailureGraph,
         unit_count: usize,
-        budget: &Budget,
+        visit: Visit,
+        nodes: usize,
+        last: bool,
         progress: &Progress,
     ) -> Result<Self, Stop> {
         let modules = graph.modules();
@@ -70,7 +95,7 @@ impl Family {
         let mut variable = vec![u32::MAX; graph.gates().len()];
         let mut unit_variable = vec![u32::MAX; unit_count];
         let mut below = vec![false; graph.gates().len()];
-        for gate in graph.depth_first() {
+        for gate in graph.depth_first(visit) {
             below[gate as usize] = true;
             let var = meaning.len() as u32;
             if let Gate::Unit(unit) = graph.gates()[gate as usize] {
@@ -86,7 +111,7 @@ impl Family {
                 meaning.push(Meaning::Part(part));
             }
         }
-        let mut table = Diagrams::new(budget.diagram_nodes);
+        let mut table = Diagrams::new(nodes);
         let mut work = Work::new(&mut table, progress);
         let mut parts = Vec::new();
         let mut loops_matter = false;
@@ -98,10 +123,10 @@ impl Family {
                 Semantics::Collapse => ONE,
                 Semantics::Bootstrap => ZERO,
             };
-            // The other semantics is only for the warning: it may fail quietly on the budget.
+            // The other semantics is only for the warning: it may fail quietly on the last budget.
             loops_matter = match loop_function(&mut work, graph, &variable, &below, other) {
                 Ok(other) => other != function,
-                Err(Stop::Nodes) => false,
+                Err(Stop::Nodes) if last => false,
                 Err(stop) => return Err(stop),
             };
             let minimal = work.minimal(function)?;

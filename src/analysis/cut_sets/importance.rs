@@ -8,12 +8,16 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::diagram::{Work, with_deep_stack};
+use super::double::Double;
 use super::family::{Family, Meaning};
 use super::{Budget, SetError, check_probabilities};
 use crate::analysis::Progress;
 
 /// Most diagram nodes times variables for which Fussell-Vesely is computed.
 const MOST_HELD: usize = 200_000_000;
+
+/// Diagram nodes for Fussell-Vesely beside four times those of the family.
+const HELD_NODES: usize = 200_000;
 
 /// How much one unit matters.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -56,23 +60,23 @@ impl Family {
     /// Probabilities that are missing or not between 0 and 1.
     pub fn top_probability(&self, p: &[f64]) -> Result<f64, SetError> {
         check_probabilities(p, self.unit_count)?;
-        Ok(self.part_probabilities(p).1)
+        Ok(self.part_probabilities(p).1.value())
     }
 
     /// Probabilities of the variables, and of the last part.
-    fn part_probabilities(&self, p: &[f64]) -> (Vec<f64>, f64) {
+    fn part_probabilities(&self, p: &[f64]) -> (Vec<Double>, Double) {
         let mut of_part = Vec::new();
-        let mut of_variable = vec![0.0; self.meaning.len()];
+        let mut of_variable = vec![Double::default(); self.meaning.len()];
         for part in &self.parts {
             for var in self.table.support(part.function) {
                 of_variable[var as usize] = match self.meaning[var as usize] {
-                    Meaning::Unit(unit) => p[unit as usize],
+                    Meaning::Unit(unit) => p[unit as usize].into(),
                     Meaning::Part(inner) => of_part[inner],
                 };
             }
             of_part.push(self.table.expectation(part.function, &of_variable));
         }
-        (of_variable, of_part.last().copied().unwrap_or(0.0))
+        (of_variable, of_part.last().copied().unwrap_or_default())
     }
 
     /// Importance of every unit that occurs in a minimal cut set, by unit.
@@ -86,7 +90,8 @@ impl Family {
         progress: &Progress,
     ) -> Result<Vec<Importance>, SetError> {
         check_probabilities(p, self.unit_count)?;
-        let (of_variable, top) = self.part_probabilities(p);
+        let (of_variable, exact_top) = self.part_probabilities(p);
+        let top = exact_top.value();
         // One diagram for each unit: left out where that is too much.
         let work = self.table.node_count().saturating_mul(self.meaning.len());
         let fussell_vesely = if work > MOST_HELD {
@@ -102,9 +107,10 @@ impl Family {
             .relevant_units()
             .into_iter()
             .map(|unit| {
-                let (birnbaum, q) = (slopes[unit as usize], p[unit as usize]);
+                let (slope, q) = (slopes[unit as usize], p[unit as usize]);
+                let birnbaum = slope.value();
                 let share = |value: f64| (top > 0.0).then(|| value / top);
-                let safe = top - q * birnbaum;
+                let safe = (exact_top - slope * q.into()).value();
                 Importance {
                     unit,
                     birnbaum,
@@ -115,27 +121,28 @@ impl Family {
                         .and_then(|held| share(held[unit as usize] * q)),
                     raw: share(top + (1.0 - q) * birnbaum),
                     // Cancellation leaves dust of the size of rounding where nothing is left.
-                    rrw: (safe > top * 1e-13).then(|| top / safe),
+                    rrw: (safe > top * 1e-27).then(|| top / safe),
                 }
             })
             .collect())
     }
 
     /// Birnbaum importance by unit: slopes through the modules, outermost first.
-    fn birnbaum(&self, of_variable: &[f64]) -> Vec<f64> {
-        let mut slope_of_part = vec![0.0; self.parts.len()];
-        let mut slope = vec![0.0; self.unit_count];
+    fn birnbaum(&self, of_variable: &[Double]) -> Vec<Double> {
+        let mut slope_of_part = vec![Double::default(); self.parts.len()];
+        let mut slope = vec![Double::default(); self.unit_count];
         if let Some(last) = slope_of_part.last_mut() {
-            *last = 1.0;
+            *last = Double::ONE;
         }
         for (index, part) in self.parts.iter().enumerate().rev() {
             let (_, inner) = self.table.gradient(part.function, of_variable);
             for (var, s) in inner {
                 let s = s * slope_of_part[index];
-                match self.meaning[var as usize] {
-                    Meaning::Unit(unit) => slope[unit as usize] += s,
-                    Meaning::Part(p) => slope_of_part[p] += s,
-                }
+                let of = match self.meaning[var as usize] {
+                    Meaning::Unit(unit) => &mut slope[unit as usize],
+                    Meaning::Part(p) => &mut slope_of_part[p],
+                };
+                *of = *of + s;
             }
         }
         slope
@@ -146,11 +153,12 @@ impl Family {
     /// modules, which share no units, the probabilities multiply.
     fn held_probabilities(
         &self,
-        of_variable: &[f64],
+        of_variable: &[Double],
         budget: &Budget,
         progress: &Progress,
     ) -> Result<Vec<f64>, SetError> {
         let mut table = self.table.clone();
+        table.set_limit(budget.diagram_nodes.min(4 * table.node_count() + HELD_NODES));
         let depth = self.meaning.len();
         let mut of_part = vec![0.0; self.parts.len()];
         let mut of_unit = vec![0.0; self.unit_count];
@@ -167,7 +175,7 @@ impl Family {
                     let mut work = Work::new(&mut table, progress);
                     let rest = work.with(part.minimal, var)?;
                     let any = work.any(rest)?;
-                    let q = of_part[index] * work.table.expectation(any, of_variable);
+                    let q = of_part[index] * work.table.expectation(any, of_variable).value();
                     match self.meaning[var as usize] {
                         Meaning::Unit(unit) => of_unit[unit as usize] = q,
                         Meaning::Part(p) => of_part[p] = q,
@@ -192,7 +200,7 @@ impl Family {
             let scaled: Vec<f64> = p.iter().map(|&q| (q * factor).min(1.0)).collect();
             let slopes = self.birnbaum(&self.part_probabilities(&scaled).0);
             let mut order: Vec<usize> = (0..units.len()).collect();
-            let key = |i: usize| slopes[units[i] as usize];
+            let key = |i: usize| slopes[units[i] as usize].value();
             order.sort_by(|&a, &b| key(b).total_cmp(&key(a)).then(a.cmp(&b)));
             let mut rank = vec![0; units.len()];
             // Units that differ by rounding only share a rank.

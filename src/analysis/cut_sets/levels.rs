@@ -7,6 +7,7 @@
 use rustc_hash::FxHashMap;
 
 use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, code, with_deep_stack};
+use super::double::Double;
 use super::family::Family;
 use super::problem::{DIVERTS, Problem, Response, delivered};
 use super::{Budget, LOSS_TOLERANCE, Semantics, SetError, check_probabilities, check_threshold};
@@ -177,13 +178,13 @@ impl Levels {
     /// Bad probabilities.
     pub fn expected_loss(&self, p: &[f64]) -> Result<(f64, Vec<f64>), SetError> {
         check_probabilities(p, self.unit_count)?;
-        let of_variable: Vec<f64> = self.units.iter().map(|&u| p[u as usize]).collect();
-        let (mut loss, mut slope) = (1.0, vec![0.0; self.unit_count]);
+        let of_variable: Vec<Double> = self.units.iter().map(|&u| p[u as usize].into()).collect();
+        let (mut loss, mut slope) = (0.0, vec![0.0; self.unit_count]);
         for &(f, weight) in &self.targets {
             let (level, slopes) = self.table.gradient(f, &of_variable);
-            loss -= weight * level;
+            loss += weight * (Double::ONE - level).value();
             for (var, s) in slopes {
-                slope[self.units[var as usize] as usize] -= weight * s;
+                slope[self.units[var as usize] as usize] -= weight * s.value();
             }
         }
         Ok((loss.max(0.0), slope))

@@ -24,6 +24,7 @@ pub mod bounded;
 pub mod cheapest;
 pub mod dag;
 pub mod diagram;
+mod double;
 pub mod engine;
 mod evaluate;
 pub mod family;

@@ -51,6 +51,13 @@ pub trait CutTest: Sync {
         None
     }
 
+    /// How much each unit does by itself, if that is known: searches take strong units first, so
+    /// that what is left once they are kept safe is soon seen to be too weak. A matter of speed, not
+    /// of results. Empty: unknown.
+    fn strengths(&self) -> Vec<f64> {
+        Vec::new()
+    }
+
     /// As [`CutTest::is_cut`] for several sets, in their order.
     fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
         sets.iter().map(|set| self.is_cut(set)).collect()
@@ -85,17 +92,21 @@ pub struct AtLeast<'a, O: LossOracle + ?Sized> {
     singles: Vec<f64>,
 }
 
+/// Losses of single units; none if they would take more work than the search that they shorten.
+fn singles(oracle: &(impl LossOracle + ?Sized)) -> Vec<f64> {
+    let work = oracle.effort().saturating_mul(oracle.unit_count() as u64);
+    if work > MOST_SINGLES {
+        return Vec::new();
+    }
+    let sets: Vec<Vec<u32>> = (0..oracle.unit_count() as u32).map(|u| vec![u]).collect();
+    oracle.losses(&sets)
+}
+
 impl<'a, O: LossOracle + ?Sized> AtLeast<'a, O> {
     /// The question whether the loss reaches `loss` (within 1e-9).
     pub fn new(oracle: &'a O, loss: f64) -> Self {
-        let mut singles = Vec::new();
-        // A sharper bound is not worth more than the search that it shortens.
-        let work = oracle.effort().saturating_mul(oracle.unit_count() as u64);
-        if oracle.subadditive() && work <= MOST_SINGLES {
-            let sets: Vec<Vec<u32>> = (0..oracle.unit_count() as u32).map(|u| vec![u]).collect();
-            singles = oracle.losses(&sets);
-            singles.sort_by(|a, b| b.total_cmp(a));
-        }
+        let mut singles = if oracle.subadditive() { singles(oracle) } else { Vec::new() };
+        singles.sort_by(|a, b| b.total_cmp(a));
         Self { oracle, loss, singles }
     }
 }
@@ -111,6 +122,10 @@ impl<O: LossOracle + ?Sized> CutTest for AtLeast<'_, O> {
 
     fn effort(&self) -> u64 {
         self.oracle.effort()
+    }
+
+    fn strengths(&self) -> Vec<f64> {
+        singles(self.oracle)
     }
 
     fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
@@ -140,6 +155,13 @@ pub(super) fn joined(set: &[u32], unit: u32) -> Vec<u32> {
     joined.push(unit);
     joined.extend_from_slice(&set[at..]);
     joined
+}
+
+/// The union of two ascending sets without a common member.
+pub(super) fn merged(set: &[u32], more: &[u32]) -> Vec<u32> {
+    let mut merged = [set, more].concat();
+    merged.sort_unstable();
+    merged
 }
 
 /// True if ascending `a` is a subset of ascending `b`.

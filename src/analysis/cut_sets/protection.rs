@@ -196,13 +196,14 @@ impl<O: InvestmentOracle + ?Sized> LossOracle for Bought<'_, O> {
 pub struct Investment {
     /// What to buy.
     pub choice: Protection,
-    /// Worst loss of 0, 1, ... k units without any purchase.
+    /// Worst loss of 0, 1, ... units without any purchase.
     pub before: Vec<WorstCase>,
     /// The same after it.
     pub after: Vec<WorstCase>,
 }
 
-/// The cheapest options after which no set of at most `max_size` units loses `loss_at_least`.
+/// The cheapest options after which no set of at most `max_size` units loses `loss_at_least`, and
+/// the worst losses of up to `curve_to` units (of which there may be fewer) before and after.
 ///
 /// # Errors
 /// [`SetError::Infeasible`] if an attack succeeds even with everything bought; an attack whose
@@ -210,6 +211,7 @@ pub struct Investment {
 pub fn invest<O: InvestmentOracle + ?Sized>(
     oracle: &O,
     max_size: usize,
+    curve_to: usize,
     loss_at_least: f64,
     costs: &[f64],
     budget: &Budget,
@@ -218,7 +220,8 @@ pub fn invest<O: InvestmentOracle + ?Sized>(
     super::check_threshold(loss_at_least)?;
     check_costs(costs, oracle.option_count())?;
     let curve = |bought: &[u32]| {
-        super::worst_case::loss_curve(&Bought { oracle, bought }, max_size, budget, progress)
+        let up_to = curve_to.min(oracle.unit_count());
+        super::worst_case::loss_curve(&Bought { oracle, bought }, up_to, budget, progress)
     };
     let reaches = |loss: f64| loss >= loss_at_least - LOSS_TOLERANCE;
     let choice = defend(costs, progress, |bought| {

@@ -23,7 +23,7 @@ const FACTORS: [f64; 2] = [3.0, 1.0 / 3.0];
 /// Most units for which those in no set are listed too.
 const MOST_IDLE: usize = 5_000;
 /// Sets of the enumeration behind an expected loss without a diagram.
-const EXPECTED_SETS: f64 = 5_000.0;
+const EXPECTED_SETS: f64 = 50_000.0;
 
 /// The target of a question.
 #[derive(Debug, Clone, Serialize, ToSchema)]

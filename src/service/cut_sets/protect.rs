@@ -31,7 +31,7 @@ use crate::service::impacts::{ENGINE, ModelCache};
 
 /// Most options of one question.
 const MOST_OPTIONS: usize = 30;
-/// Longest loss curve.
+/// Units that loss curves go up to, protected against or not.
 const CURVE: usize = 3;
 
 /// One attack that the answer defeats.
@@ -187,7 +187,7 @@ pub fn protect(
         };
         let curve = |exposed: Exposed<'_, _>| -> Result<Vec<CurvePoint>, SetError> {
             let mut points = Vec::new();
-            for k in 0..=size.min(CURVE).min(exposed.open.len()) {
+            for k in 0..=CURVE.min(exposed.open.len()) {
                 let mut worst = if exposed.open.is_empty() {
                     break;
                 } else {
@@ -205,11 +205,11 @@ pub fn protect(
         let costs = option_costs(body)?;
         let plans = Plans::new(&ground, body)?;
         let result = timed(body.limits.seconds, progress, || {
-            invest(&plans, size, loss, &costs, &budget, progress)
+            invest(&plans, size, CURVE, loss, &costs, &budget, progress)
         })
         .map_err(error)?;
         plans.failed()?;
-        let before = result.before.last().map_or(0.0, |w| w.loss);
+        let before = result.before.get(size).or(result.before.last()).map_or(0.0, |w| w.loss);
         for (i, option) in body.options.iter().enumerate() {
             let alone = Alone { plans: &plans, bought: [i as u32] };
             let worst = worst_case(&alone, None, size as f64, &budget, progress).map_err(error)?;
