@@ -56,5 +56,5 @@ export function draw(answer, { onDay, close } = {}) {
     set({ day: d }, { quiet: true });
     onDay();
   });
-  box.replaceChildren(h("div", { class: "clock-head" }, h("strong", {}, "Clock"), output, h("ul", {}, values), h("span", { class: "grow" }), h("button", { type: "button", class: "icon", "aria-label": "Hide the clock", title: "Hide the clock", onclick: close }, "×")), picture, range);
+  box.replaceChildren(h("div", { class: "clock-head" }, h("strong", {}, "Clock"), output, h("ul", {}, values), h("button", { type: "button", class: "icon", "aria-label": "Hide the clock", title: "Hide the clock", onclick: close }, "×")), picture, range);
 }

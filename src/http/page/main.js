@@ -381,6 +381,7 @@ function panel() {
   const same = pane.dataset.tab === tab;
   const top = same ? pane.scrollTop : 0;
   const open = same ? [...pane.querySelectorAll("details")].map((d) => (d.open ? d.querySelector("summary")?.textContent : null)) : [];
+  if (!same) $("tabs").scrollLeft = $(`tab-${tab}`).offsetLeft - 60;
   pane.dataset.tab = tab;
   pane.replaceChildren(...content().flat(Infinity).filter(Boolean));
   for (const details of pane.querySelectorAll("details")) if (open.includes(details.querySelector("summary")?.textContent)) details.open = true;

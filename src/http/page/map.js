@@ -187,7 +187,11 @@ export function fit() {
   cy.fit(cy.nodes(), 14);
   // Room for the column heads.
   const box = cy.nodes().renderedBoundingBox();
-  if (box.y1 < 30) cy.panBy({ x: 0, y: Math.min(30 - box.y1, 26) });
+  if (box.y1 < 30) {
+    const room = cy.height() - 38;
+    if (box.h > room) cy.zoom({ level: (cy.zoom() * room) / box.h, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+    cy.panBy({ x: 0, y: 30 - cy.nodes().renderedBoundingBox().y1 });
+  }
   if (cy.zoom() > 1.4) {
     cy.zoom(1.4);
     cy.center();
