@@ -22,10 +22,7 @@ const EVALUATIONS: f64 = 300.0;
 /// What the mitigations of an answer on a graph will probably take.
 pub(super) fn estimate(snapshot: &Snapshot) -> Estimate {
     let flows = snapshot.flow_count();
-    Estimate {
-        seconds: flows as f64 * SECONDS_PER_FLOW * EVALUATIONS,
-        bytes: flows as u64 * 200,
-    }
+    Estimate { seconds: flows as f64 * SECONDS_PER_FLOW * EVALUATIONS, bytes: flows as u64 * 200 }
 }
 
 /// Which mitigations.

@@ -91,10 +91,8 @@ pub fn document_text() -> String {
 
 fn problem_response() -> Value {
     let example = |summary: &str, problem: Problem| json!({"summary": summary, "value": problem});
-    let name = Problem::new(
-        Code::Impossible,
-        "no node of critical-minerals has the product \"galium\"",
-    );
+    let name =
+        Problem::new(Code::Impossible, "no node of critical-minerals has the product \"galium\"");
     let field = Problem::new(
         Code::InvalidBody,
         "unknown field `los`, expected one of `name`, `select`, `loss`, `loss_upstream`, \

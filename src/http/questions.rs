@@ -217,9 +217,10 @@ pub fn add_to(document: &mut Value) {
         let operations = item.as_object_mut().into_iter().flat_map(|item| item.values_mut());
         for parameter in operations.flat_map(parameters).filter(|p| p["name"] == "id") {
             parameter["example"] = "china-refining-stops".into();
-            parameter["description"] = "Id of the answer, or name of a bundled scenario: its answer \
+            parameter["description"] =
+                "Id of the answer, or name of a bundled scenario: its answer \
                 on the newest version of the bundled graph"
-                .into();
+                    .into();
         }
     }
     for question in questions() {

@@ -81,8 +81,8 @@ fn q01_china_stops_refining_what_happens_to_semiconductors_evs_defence() {
 
 #[test]
 fn q02_why_is_semiconductors_down() {
-    let why = Analyst::new()
-        .get("/v1/impacts/china-refining-stops/explanation?target=semiconductors");
+    let why =
+        Analyst::new().get("/v1/impacts/china-refining-stops/explanation?target=semiconductors");
     let why = &list(&why["explanation"])[0];
     let chains: f64 = list(&why["chains"]).iter().map(|c| number(&c["amount"])).sum();
     let sum = chains + number(&why["other"]);
@@ -97,10 +97,8 @@ fn q03_which_refining_step_hurts_most() {
         &json!({"units": {"group_by": ["country", "product"]}, "select": {"stage": "refine"},
             "targets": [industry("electric_vehicles")], "top": 10}),
     );
-    let losses: Vec<f64> = list(&ranking["results"])
-        .iter()
-        .map(|r| number(&r["loss"]["electric_vehicles"]))
-        .collect();
+    let losses: Vec<f64> =
+        list(&ranking["results"]).iter().map(|r| number(&r["loss"]["electric_vehicles"])).collect();
     assert!(losses[0] > 0.1 && losses.is_sorted_by(|a, b| a >= b), "{losses:?}");
 }
 
@@ -177,8 +175,7 @@ fn q08_who_mines_and_who_refines_tungsten() {
     );
     assert_eq!(list(&answer["results"]).len(), 2, "two stages side by side");
     for stage in ["mine", "refine"] {
-        let group =
-            list(&answer["results"]).iter().find(|g| g["group"]["stage"] == stage).unwrap();
+        let group = list(&answer["results"]).iter().find(|g| g["group"]["stage"] == stage).unwrap();
         assert_eq!(group["country"]["shares"][0]["id"], "CHN");
         assert!(number(&group["top3"]) >= number(&group["top1"]));
         assert!(number(&group["hhi"]) > 0.25, "highly concentrated: {}", group["hhi"]);
@@ -253,8 +250,7 @@ fn q12_what_stock_buys_six_months_for_gallium_users() {
 
 #[test]
 fn q13_where_would_substitutes_help_at_what_cost_in_performance() {
-    let answer =
-        Analyst::new().get("/v1/impacts/china-refining-stops/mitigations?kind=substitute");
+    let answer = Analyst::new().get("/v1/impacts/china-refining-stops/mitigations?kind=substitute");
     let substitutes = list(&answer["mitigations"]);
     assert!(number(&substitutes[0]["loss_avoided"]["electric_vehicles"]) > 0.1);
     for substitute in substitutes {
@@ -276,15 +272,13 @@ fn q14_if_alumina_falls_what_by_products_fall() {
 #[test]
 fn q15_which_figures_drive_this_answer_which_are_guesses() {
     let analyst = Analyst::new();
-    let ranged =
-        analyst.ask("impacts", &json!({"scenario": "china-refining-stops", "draws": 100}));
+    let ranged = analyst.ask("impacts", &json!({"scenario": "china-refining-stops", "draws": 100}));
     let id = ranged["id"].as_str().unwrap();
     let drivers = analyst.get(&format!("/v1/impacts/{id}/sensitivity?target=defence"));
     assert!(!list(&drivers["targets"][0]["tornado"]).is_empty(), "{drivers}");
     let first = &drivers["check_first"][0]["figure"];
     assert!(first["class"].as_str().is_some() && first["id"].as_str().is_some(), "{first}");
-    let classes =
-        ["measured", "recalled", "estimate"].map(|c| number(&ranged["quality"][c]));
+    let classes = ["measured", "recalled", "estimate"].map(|c| number(&ranged["quality"][c]));
     assert!((classes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
 }
 

@@ -73,6 +73,7 @@ function links(answer) {
     [`/v1/impacts/${id}/table.csv`, "CSV"],
     [`/v1/impacts/${id}/sankey.svg`, "Sankey"],
     [`/v1/impacts/${id}/ranking.svg`, "Ranking"],
+    [`/v1/impacts/${id}/timeline.svg`, "Timeline"],
     [`/v1/impacts/${id}/world.svg`, "By country"],
     [`/v1/impacts/${id}`, "JSON"],
     ["/methods/impact", "Method"],

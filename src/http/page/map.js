@@ -319,6 +319,9 @@ export const sayLit = (count, what) => tell(count ? `${what}: ${count} elements 
 /** For tests and for printing: how many elements are drawn. */
 export const size = () => (cy ? { nodes: cy.nodes().length, edges: cy.edges().length } : { nodes: 0, edges: 0 });
 
+/** For tests: what an element says. */
+export const labelOf = (id) => cy?.getElementById(id).data("label") ?? "";
+
 /** Rendered middle of an element. */
 export function place(id) {
   const node = cy?.getElementById(id);
