@@ -182,7 +182,7 @@ async function first() {
   check(differences.some((d) => /pts$/.test(d)), "two answers stand side by side with their difference");
   await page.click("text=How sure is the difference?");
   await page.waitForSelector("h3:has-text('On the same draws')", { timeout: 60_000 });
-  check(/worse|same|not known/.test(await text(page, "#pane table >> nth=1")), "the difference has a range and a verdict");
+  check(/worse|same|not known/.test(await text(page, "#pane h3:has-text('On the same draws') ~ .scroll table")), "the difference has a range and a verdict");
   await shot(page, "compare-1440-light");
   await accessible(page, "a comparison");
   keep(page, { differences: differences.join(" ") });
@@ -220,6 +220,7 @@ async function first() {
     await page.click("#pane .primary");
     await page.waitForSelector("#pane ol li", { timeout: 60_000 });
     await page.click("#pane ol li .link");
+    await page.waitForFunction((title) => document.getElementById("toast").textContent.startsWith(title), await text(page, "#pane ol li .link"), WAIT);
     check(/[1-9]\d* elements highlighted/.test(await text(page, "#toast")), `${kind}: found, and lit on the map`);
   }
   await shot(page, "weak-1440-light");
@@ -359,7 +360,7 @@ async function pictures(permalink) {
       await page.waitForSelector(".targets", WAIT);
       await shot(page, `permalink-${width}-${scheme}`);
       check(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `nothing sticks out at ${width} (${scheme})`);
-      await accessible(page, `an answer at ${width}, ${scheme}`);
+      if (width < 1000 || scheme === "dark") await accessible(page, `an answer at ${width}, ${scheme}`);
       await page.context().close();
     }
     const id = new URL(base + permalink).searchParams.get("impact");

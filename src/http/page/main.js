@@ -206,19 +206,29 @@ function elementsOf(id) {
   return drawn.nodes.filter(fits).map((n) => n.id);
 }
 
-function light(chains, what) {
+/** Elements that something stands for; if filters hide them all, the whole network is shown first. */
+async function inSight(find) {
+  const found = find();
+  const filtered = state.by || state.product || state.country || state.stage || state.hit;
+  if (found.flat().length || !filtered) return found;
+  set({ by: "", product: "", country: "", stage: "", near: "", hit: "" }, { push: true, quiet: true });
+  await network();
+  return drawn ? find() : [];
+}
+
+async function light(chains, what) {
   if (!chains.length) {
     lit = null;
     map.light([]);
     return;
   }
-  const paths = chains.map((c) => {
+  const paths = await inSight(() => chains.map((c) => {
     const steps = overview.by === "product" ? c.path.filter((s) => drawn.nodes.some((n) => n.id === s)) : [];
     const example = (c.example ?? []).flatMap((n) => elementsOf(n.id).slice(0, 1));
     return steps.length > 1 ? steps : example;
-  });
-  lit = { ids: paths.flat(), chains: paths };
+  }));
   if (state.show === "table") set({ show: "" });
+  lit = { ids: paths.flat(), chains: paths };
   map.sayLit(map.light(lit.ids, lit.chains), what);
 }
 
@@ -230,10 +240,11 @@ function relight() {
   if (some.length) light(some, words(state.target));
 }
 
-function lightNames(list, what) {
-  lit = { ids: list.flatMap(elementsOf), chains: [] };
+async function lightNames(list, what) {
+  const ids = await inSight(() => list.flatMap(elementsOf));
   if (state.show === "table") set({ show: "" });
-  map.sayLit(map.light(lit.ids), what);
+  lit = { ids, chains: [] };
+  map.sayLit(map.light(ids), what);
 }
 
 // --- Answers -----------------------------------------------------------------------------------
