@@ -178,7 +178,7 @@ async function first() {
   await page.click("text=Keep to compare");
   await ask(page, "rare-earth-licences-2025");
   await page.waitForSelector("table.compare tbody tr", WAIT);
-  const differences = await page.locator("table.compare tbody td:last-child").allTextContents();
+  const differences = await page.locator("table.compare >> nth=0").locator("tbody td:last-child").allTextContents();
   check(differences.some((d) => /pts$/.test(d)), "two answers stand side by side with their difference");
   await page.click("text=How sure is the difference?");
   await page.waitForSelector("h3:has-text('On the same draws')", { timeout: 60_000 });
@@ -311,6 +311,22 @@ async function asJob() {
   await ask(page, "us-ban-2024");
   await page.waitForSelector(".headline", WAIT);
   check(job, "long work runs as a job and arrives");
+
+  // A job that takes longer is cancelled, here and on the server.
+  let comparing = "";
+  await page.route("**/v1/graphs/*/comparisons", (route) => route.continue({ headers: { ...route.request().headers(), prefer: "respond-async" } }));
+  page.on("response", async (r) => {
+    if (r.url().endsWith("/comparisons")) comparing = (await r.json()).id;
+  });
+  await page.click("text=Keep to compare");
+  await ask(page, "china-refining-stops");
+  await page.click("text=How sure is the difference?");
+  await page.waitForSelector(".progress progress", WAIT);
+  for (let i = 0; i < 100 && !comparing; i += 1) await page.waitForTimeout(20);
+  await page.click(".progress button");
+  await page.waitForSelector(".note:has-text('Stopped.')", WAIT);
+  const ended = await page.evaluate(async (id) => (await (await fetch(`/v1/jobs/${id}`)).json()).state, comparing);
+  check(ended === "cancelled", `cancelling ends the job on the server: ${ended}`);
   await page.context().close();
 }
 
@@ -318,6 +334,7 @@ async function hostileNames() {
   const page = await explore("/explore?graph=hostile&show=table");
   const cells = await text(page, "#table");
   check(cells.includes("<script>alert(1)</script>"), "a hostile name is shown as text");
+  check(cells.includes("=HYPERLINK("), "so is a formula");
   check(!cells.includes("\u202e") && !cells.includes("x".repeat(300)), "direction marks and long names are tamed");
   check(!(await page.evaluate(() => document.querySelector("main script, main img[src=x]"))), "no markup comes from names");
   await page.click("[data-show=map]");
