@@ -21,7 +21,8 @@ use crate::service::comparisons::{ComparisonAnswer, ComparisonBody};
         ("Two presets" = (summary = "Chinese refining, with critical uses first or everyone alike",
             value = json!({"scenarios": [
                 {"id": "critical first", "scenario": "china-refining-stops"},
-                {"id": "alike", "scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}]}))))),
+                {"id": "alike", "scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}],
+                "draws": 200}))))),
     responses((status = 200, description = "The comparison", body = ComparisonAnswer),
               (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
 #[post("/v1/graphs/{g}/comparisons")]

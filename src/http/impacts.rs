@@ -76,8 +76,8 @@ pub(super) fn estimate_question(question: &Question) -> Estimate {
     request_body(content = ScenarioBody, examples(
         ("Proportional" = (summary = "The flagship with everyone served alike",
             value = json!({"scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}))),
-        ("With its range" = (summary = "The flagship with the 5th to 95th percentile of 1000 draws, and what drives it",
-            value = json!({"scenario": "china-refining-stops", "include": ["range", "sensitivity"]}))),
+        ("With its range" = (summary = "The flagship with the 5th to 95th percentile of 200 draws, and what drives it",
+            value = json!({"scenario": "china-refining-stops", "draws": 200, "include": ["range", "sensitivity"]}))),
         ("Licences over time" = (summary = "When do stocks run out, and what does the new plant buy?",
             value = json!({"scenario": "gallium-squeeze-us-japan", "include": ["timeline"]}))),
         ("Nothing" = (summary = "Removing nothing loses nothing, and says why",

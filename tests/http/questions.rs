@@ -132,7 +132,8 @@ fn q05_how_long_do_stocks_last() {
     let first = number(&defence["summary"]["first_shortage_day"]);
     assert!(first > 0.0 && number(&days["loss_5"]) >= first, "{}", defence["summary"]);
     assert!(days["loss_50"].is_null(), "defence never loses half");
-    assert!(!list(&defence["stocks"]).is_empty(), "what is in store: {defence}");
+    let store: Vec<f64> = list(&defence["stock_days"]).iter().map(number).collect();
+    assert!(store[0] > store[10], "stocks run down: {store:?}");
 }
 
 #[test]
@@ -143,7 +144,7 @@ fn q06_smallest_sets_of_suppliers_whose_loss_halves_f35_output() {
             "units": {"group_by": ["country", "stage"]}, "limit": 20}),
     );
     let found = list(&sets["cut_sets"]);
-    assert!(!found.is_empty() && sets["status"]["complete"] != false, "{}", sets["status"]);
+    assert!(sets["status"].as_str().unwrap().starts_with("complete"), "{}", sets["status"]);
     let sizes: Vec<u64> = found.iter().map(|set| set["size"].as_u64().unwrap()).collect();
     assert!(sizes[0] == 1 && sizes.is_sorted(), "smallest first: {sizes:?}");
     for set in found {
@@ -192,9 +193,12 @@ fn q09_ban_now_or_licence_squeeze_first() {
             {"id": "licences", "shocks": [{"select": gallium, "restrict": {"pass": 0.3}}]}],
             "targets": [industry("electronics"), industry("semiconductors")], "draws": 20}),
     );
-    let difference = &of(&comparison["results"], "electronics")["differences"][0];
-    assert!(number(&difference["difference"]["value"]) > 0.0, "{difference}");
-    assert_eq!(difference["verdict"], "a_worse", "in nearly every shared draw");
+    for target in ["electronics", "semiconductors"] {
+        let difference = &of(&comparison["results"], target)["differences"][0];
+        assert!(number(&difference["difference"]["value"]) > 0.0, "{difference}");
+    }
+    let chips = &of(&comparison["results"], "semiconductors")["differences"][0];
+    assert_eq!(chips["verdict"], "a_worse", "in every shared draw: {chips}");
 }
 
 #[test]
