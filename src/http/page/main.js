@@ -316,7 +316,7 @@ async function onDay() {
       overview = found;
       drawn = state.hit ? hitOnly(overview) : overview;
       if (state.show === "table") table.draw(drawn, state.element, names, select);
-      else map.recolour(drawn, state.day);
+      else map.recolour(drawn, day);
     } while (day !== state.day);
   } catch (error) {
     say(error.message);
