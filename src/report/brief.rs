@@ -1,4 +1,5 @@
-//! The brief: one printable page for people who decide.
+//! The brief: one printable page for people who decide. On paper it is set small and in two columns
+//! (`page.css`), without the regions and with the first sources only, so that it fits one sheet.
 
 use std::fmt::Write;
 
@@ -16,7 +17,7 @@ const NAME: usize = 160;
 /// the page.
 pub fn brief(answer: &Answer, measures: Option<&Help>, id: &str) -> String {
     let mut body = bar("");
-    body.push_str("<main>\n");
+    body.push_str("<main class=\"brief\">\n");
     head(&mut body, answer, id);
     targets(&mut body, answer);
     pictures(&mut body, answer);
@@ -80,7 +81,7 @@ fn targets(out: &mut String, answer: &Answer) {
     for target in answer.main_targets(None).unwrap_or_default() {
         card(out, target);
     }
-    out.push_str("</div>\n<h2>The numbers</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\" class=\"number\">Loss</th><th scope=\"col\" class=\"number\">Range</th><th scope=\"col\" class=\"number\">Critical first – alike</th><th scope=\"col\">What binds</th><th scope=\"col\" class=\"number\">First shortage</th><th scope=\"col\">Share of what</th></tr></thead>\n<tbody>\n");
+    out.push_str("</div>\n<h2 class=\"wide\">The numbers</h2>\n<div class=\"scroll wide\"><table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\" class=\"number\">Loss</th><th scope=\"col\" class=\"number\">Range</th><th scope=\"col\" class=\"number\">Critical first – alike</th><th scope=\"col\">What binds</th><th scope=\"col\" class=\"number\">First shortage</th><th scope=\"col\">Share of what</th></tr></thead>\n<tbody>\n");
     let main: Vec<&Target> = answer.results.iter().filter(|r| !r.is_region()).collect();
     let main = if main.is_empty() { answer.results.iter().collect() } else { main };
     for row in &main {
@@ -135,7 +136,7 @@ fn regions(out: &mut String, answer: &Answer, main: &[&Target]) {
     if regions.is_empty() || main.iter().any(|target| target.is_region()) {
         return;
     }
-    out.push_str("<h3>By region</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Region</th>");
+    out.push_str("<h3 class=\"regions\">By region</h3>\n<div class=\"scroll regions\"><table>\n<thead><tr><th scope=\"col\">Region</th>");
     for target in main {
         let _ = write!(out, "<th scope=\"col\" class=\"number\">{}</th>", name(&target.target));
     }
@@ -215,7 +216,7 @@ fn why(out: &mut String, answer: &Answer) {
 
 fn help(out: &mut String, answer: &Answer, help: Option<&Help>, id: &str) {
     let id = escape(id);
-    out.push_str("<h2>What would help</h2>\n");
+    out.push_str("<h2 class=\"wide\">What would help</h2>\n");
     let measures: Vec<_> = help
         .iter()
         .flat_map(|help| &help.mitigations)
@@ -228,7 +229,7 @@ fn help(out: &mut String, answer: &Answer, help: Option<&Help>, id: &str) {
             "<p>Measures were not evaluated for this page.</p>\n"
         });
     } else {
-        out.push_str("<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\" class=\"number\">Avoids most</th><th scope=\"col\">Of the loss of</th><th scope=\"col\" class=\"number\">Cost</th><th scope=\"col\">Source</th></tr></thead>\n<tbody>\n");
+        out.push_str("<div class=\"scroll wide help\"><table>\n<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\" class=\"number\">Avoids most</th><th scope=\"col\">Of the loss of</th><th scope=\"col\" class=\"number\">Cost</th><th scope=\"col\">Source</th></tr></thead>\n<tbody>\n");
         for (measure, (target, avoided)) in &measures {
             let cost = measure.cost.as_ref().map_or("unknown".into(), |cost| {
                 format!("{} {}", quantity(cost.value), escape(&clip(&cost.unit, 20)))
@@ -310,7 +311,7 @@ fn sources(out: &mut String, answer: &Answer) {
         );
         at += width;
     }
-    out.push_str("</svg>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Share of the answer</th></tr></thead>\n<tbody>\n");
+    out.push_str("</svg>\n<div class=\"scroll sources\"><table>\n<thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Share of the answer</th></tr></thead>\n<tbody>\n");
     for source in answer.sources.iter().take(SOURCES) {
         let _ = writeln!(
             out,

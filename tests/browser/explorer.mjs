@@ -385,6 +385,10 @@ async function pictures(permalink) {
       const page = await open(address, { width: 1100, height: 900, scheme });
       await accessible(page, `${name}, ${scheme}`);
       await page.screenshot({ path: path.join(out, `${name}-${scheme}.png`), fullPage: true });
+      if (name === "brief" && scheme === "light") {
+        const paper = (await page.pdf({ preferCSSPageSize: true, printBackground: true })).toString("latin1");
+        check(paper.match(/\/Type\s*\/Page\b(?!s)/g)?.length === 1, "the flagship's brief prints on one sheet of A4");
+      }
       await page.context().close();
     }
   }
