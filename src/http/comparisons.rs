@@ -18,16 +18,11 @@ use crate::service::comparisons::{ComparisonAnswer, ComparisonBody};
 #[utoipa::path(tag = "Answer",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = ComparisonBody, examples(
-        ("9 Ban or licence squeeze" = (summary = "All gallium exports banned, or 30 % of licences approved?",
-            value = json!({"scenarios": [
-                {"id": "ban", "shocks": [{"select": {"country": "CHN", "product": "gallium"}, "restrict": {"pass": 0.0}}]},
-                {"id": "licences", "shocks": [{"select": {"country": "CHN", "product": "gallium"}, "restrict": {"pass": 0.3}}]}],
-                "targets": [{"name": "semiconductors", "select": {"product": "semiconductors", "stage": "industry"}},
-                            {"name": "defence", "select": {"product": "defence", "stage": "industry"}}]}))),
         ("Two presets" = (summary = "Chinese refining, with critical uses first or everyone alike",
             value = json!({"scenarios": [
                 {"id": "critical first", "scenario": "china-refining-stops"},
-                {"id": "alike", "scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}]}))))),
+                {"id": "alike", "scenario": "china-refining-stops", "model": {"rationing": {"rule": "proportional"}}}],
+                "draws": 200}))))),
     responses((status = 200, description = "The comparison", body = ComparisonAnswer),
               (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
 #[post("/v1/graphs/{g}/comparisons")]

@@ -19,8 +19,6 @@ use crate::service::jobs::Estimate;
 #[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = ConcentrationBody, examples(
-        ("8 Tungsten" = (summary = "Who mines and who refines tungsten?",
-            value = json!({"group_by": ["product", "stage"], "select": {"product": "tungsten"}}))),
         ("Refining without China" = (summary = "Refining of every material, with and without China",
             value = json!({"group_by": ["product"], "select": {"stage": "refine"}, "top": 20,
                 "scenario": {"shocks": [{"select": {"country": "CHN", "stage": "refine"}}]}}))),

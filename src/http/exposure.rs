@@ -18,9 +18,7 @@ use crate::service::jobs::Estimate;
 #[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = ExposureBody, examples(
-        ("7 EU on China" = (summary = "How dependent are EU electric vehicles on China, counting indirect paths?",
-            value = json!({"target": {"product": "electric_vehicles", "stage": "industry", "bloc": "EU"}, "on": {"country": "CHN"}}))),
-        ("17 A destroyer" = (summary = "Which inputs does a DDG-51 need, and what of them is Chinese?",
+        ("A destroyer" = (summary = "What of a DDG-51's inputs is Chinese?",
             value = json!({"target": {"product": "ddg51"}, "on": {"country": "CHN"}}))))),
     responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>)))]
 #[post("/v1/graphs/{g}/exposure")]

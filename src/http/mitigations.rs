@@ -8,6 +8,7 @@ use super::App;
 use super::extract::Params;
 use super::problem::Problem;
 use super::run::analysed;
+use crate::graph::Snapshot;
 use crate::service::analyses::Framed;
 use crate::service::economic::EconomicAnswer;
 use crate::service::jobs::Estimate;
@@ -17,6 +18,12 @@ use crate::service::mitigations::{MitigationAnswer, Wish};
 const SECONDS_PER_FLOW: f64 = 4e-7;
 /// Evaluations of one answer, about.
 const EVALUATIONS: f64 = 300.0;
+
+/// What the mitigations of an answer on a graph will probably take.
+pub(super) fn estimate(snapshot: &Snapshot) -> Estimate {
+    let flows = snapshot.flow_count();
+    Estimate { seconds: flows as f64 * SECONDS_PER_FLOW * EVALUATIONS, bytes: flows as u64 * 200 }
+}
 
 /// Which mitigations.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -60,11 +67,7 @@ pub async fn get_mitigations(
     let wish = Wish { kind, target, months, top, by };
     let (snapshot, question) =
         service.blocking(move || shared.mitigation_question(&id, wish)).await?;
-    let flows = snapshot.flow_count() as f64;
-    let estimate = Estimate {
-        seconds: flows * SECONDS_PER_FLOW * EVALUATIONS,
-        bytes: snapshot.flow_count() as u64 * 200,
-    };
+    let estimate = estimate(&snapshot);
     analysed(&service, &request, "mitigations", estimate, snapshot, question).await
 }
 

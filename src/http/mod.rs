@@ -4,6 +4,7 @@
 //! summary in the OpenAPI document), an annotation and a few lines that call the service.
 
 pub mod admin;
+pub mod by_name;
 pub mod changes;
 pub mod comparisons;
 pub mod concentration;
@@ -33,6 +34,7 @@ pub mod overview;
 pub mod page;
 pub mod problem;
 pub mod protection;
+pub mod questions;
 pub mod registers;
 pub mod reply;
 pub mod reports;

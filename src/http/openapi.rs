@@ -6,7 +6,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
 use utoipa_actix_web::AppExt;
 
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::router::routes;
 
 /// Title, licence and tags.
@@ -78,6 +78,7 @@ pub fn document_json() -> Value {
             }
         }
     }
+    super::questions::add_to(&mut document);
     document
 }
 
@@ -89,9 +90,28 @@ pub fn document_text() -> String {
 }
 
 fn problem_response() -> Value {
+    let example = |summary: &str, problem: Problem| json!({"summary": summary, "value": problem});
+    let name =
+        Problem::new(Code::Impossible, "no node of critical-minerals has the product \"galium\"");
+    let field = Problem::new(
+        Code::InvalidBody,
+        "unknown field `los`, expected one of `name`, `select`, `loss`, `loss_upstream`, \
+         `restrict`, `flow`, `cut`, `policy`, `from_day`, `days`, `recovery`",
+    );
+    let answer = Problem::new(Code::NotFound, "there is no impact \"imp_0\"");
     json!({
         "description": "A problem: what is wrong, where, and what to do",
-        "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Problem" } } }
+        "content": { "application/json": {
+            "schema": { "$ref": "#/components/schemas/Problem" },
+            "examples": {
+                "a name": example("A name that is not known: the hint has the nearest one",
+                    name.param("shocks[0].select").hint("did you mean gallium?")),
+                "a field": example("A field that is not known: nothing is ignored",
+                    field.param("shocks[0].los").hint("did you mean loss?")),
+                "an answer": example("An answer that is not known: ask the question first",
+                    answer.hint("POST the scenario to /v1/graphs/{g}/impacts")),
+            }
+        } }
     })
 }
 

@@ -10,6 +10,7 @@ use super::extract::Params;
 use super::impacts::again;
 use super::problem::{Code, Problem};
 use super::reply::{Holds, versioned};
+use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::model::scenario::Include;
 use crate::report;
@@ -40,6 +41,8 @@ pub struct OverviewParams {
     pub limit: Option<usize>,
     /// Colour by the losses of this answer. It decides the version.
     pub impact: Option<String>,
+    /// Colour by the losses on this day of the answer's timeline.
+    pub day: Option<f64>,
     /// Version of the graph (default: the newest).
     pub at: Option<u64>,
 }
@@ -57,7 +60,8 @@ pub fn hits(snapshot: &Snapshot, answer: &report::Answer) -> FxHashMap<u32, Hit>
 /// Shows a graph at a glance: stages as columns, nodes grouped, flows bundled.
 ///
 /// Shares are means over a group's nodes, each weighted by its share of the output of its product
-/// and stage. With `impact`, each group has its mean loss.
+/// and stage. With `impact`, each group has its mean loss; with `day` too, that
+/// of this day.
 #[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"),
            OverviewParams),
@@ -70,6 +74,16 @@ pub async fn get_overview(
     query: Params<OverviewParams>,
 ) -> Result<HttpResponse, Problem> {
     let query = query.0;
+    if let Some(day) = query.day
+        && !(query.impact.is_some() && day.is_finite() && day >= 0.0)
+    {
+        return Err(Problem::new(
+            Code::InvalidParameter,
+            format!("day {day} is no day of an answer"),
+        )
+        .param("day")
+        .hint("name the answer in `impact`; days count from 0"));
+    }
     let list = |text: Option<String>| -> Vec<String> {
         let parts = text.iter().flat_map(|t| t.split('|')).filter(|t| !t.is_empty());
         parts.map(str::to_owned).collect()
@@ -103,9 +117,18 @@ pub async fn get_overview(
         neighbours: query.neighbours.unwrap_or(false),
         limit: query.limit,
     };
+    let shared = service.clone();
     let work = move || {
-        let impact = answer.map(|(id, answer)| (id, hits(&snapshot, &answer)));
-        overview(&snapshot, &asked, impact)
+        let Some((id, answer)) = answer else { return overview(&snapshot, &asked, None) };
+        let mut hits = hits(&snapshot, &answer);
+        if let Some(day) = query.day {
+            let question = shared.question_of(&id)?;
+            let losses = shared.losses_on_day(&question, day, &Progress::silent())?;
+            for (v, loss) in (0..).zip(losses) {
+                hits.entry(v).or_default().loss = loss;
+            }
+        }
+        overview(&snapshot, &asked, Some((id, hits)))
     };
     versioned(&request, holds, &service.pool.run(work).await?)
 }

@@ -9,14 +9,17 @@ use super::App;
 use super::extract::Params;
 use super::graphs::Nothing;
 use super::impacts::{again, estimate_question};
+use super::mitigations;
 use super::overview::hits;
 use super::problem::{Code, Problem};
 use super::run::permanent;
+use crate::analysis::Progress;
 use crate::model::scenario::Include;
 use crate::report::svg::{Picture, Theme};
 use crate::report::{self, ReportError, page, tables, world};
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
+use crate::service::mitigations::Wish;
 use crate::service::overview::by_country;
 
 impl From<ReportError> for Problem {
@@ -227,6 +230,28 @@ async fn brief_parts(service: &App, id: &str) -> Result<Vec<Include>, Problem> {
     Ok(parts)
 }
 
+/// Measures that a brief lists.
+const MEASURES: usize = 6;
+
+/// What would help against an answer, unless it has no targets or that would take too long to wait
+/// for.
+async fn helpful(service: &App, id: &str) -> Result<Option<report::answer::Help>, Problem> {
+    let (shared, name) = (service.clone(), id.to_owned());
+    let wish = Wish { top: Some(MEASURES), ..Wish::default() };
+    let asked = service.blocking(move || match shared.mitigation_question(&name, wish) {
+        Err(ServiceError::Impossible { .. }) => Ok(None),
+        other => other.map(Some),
+    });
+    let Some((snapshot, question)) = asked.await? else { return Ok(None) };
+    if mitigations::estimate(&snapshot).seconds > PATIENCE {
+        return Ok(None);
+    }
+    let shared = service.clone();
+    let work = move || shared.analyse(&snapshot, &question, &Progress::silent());
+    let answer = service.pool.run(work).await?;
+    Ok(Some(report::answer::Help::read(&answer.body)?))
+}
+
 /// Gives the answer as one printable page: numbers, pictures, reasons, sources, caveats.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
@@ -238,7 +263,8 @@ pub async fn get_brief(
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
     let (report, answer) = read(&service, &path, &brief_parts(&service, &path).await?).await?;
-    let html = report::brief::brief(&report, &path);
+    let help = helpful(&service, &path).await?;
+    let html = report::brief::brief(&report, help.as_ref(), &path);
     Ok(document(answer, "text/html; charset=utf-8", html.into_bytes()))
 }
 

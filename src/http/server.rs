@@ -14,6 +14,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::App;
+use super::by_name::by_name;
 use super::edge::{KnownPaths, edge, no_route};
 use super::extract::BodyLimits;
 use super::guard::{Limits, guard, holds_key};
@@ -78,6 +79,7 @@ fn server(
             .configure(super::page::pages)
             .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
             .default_service(web::to(no_route))
+            .wrap(from_fn(by_name))
             .wrap(from_fn(guard))
             .wrap(from_fn(metrics::observe))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))

@@ -1,5 +1,7 @@
 //! What reports read of an impact answer: its published shape, tolerant of fields added later.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -45,6 +47,80 @@ pub struct Answer {
     /// Figures that drive the range, if asked for; see [`super::tornado`].
     #[serde(default)]
     pub sensitivity: Value,
+}
+
+/// What would help against an answer, as `GET /v1/impacts/{id}/mitigations` gives it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Help {
+    /// Loss of each target without any measure.
+    pub losses: BTreeMap<String, f64>,
+    /// Measures, best first.
+    pub mitigations: Vec<Measure>,
+    /// The best together, one step after the other.
+    #[serde(default)]
+    pub combined: Vec<Step>,
+}
+
+/// One measure.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Measure {
+    /// Kind, for example `project`.
+    pub kind: String,
+    /// What is done.
+    pub what: String,
+    /// How much of each target's loss is avoided.
+    pub loss_avoided: BTreeMap<String, f64>,
+    /// What the losses are: `steady_state` or `first_year`.
+    #[serde(default)]
+    pub basis: String,
+    /// What it costs, if a price is known.
+    #[serde(default)]
+    pub cost: Option<Cost>,
+    /// Where it comes from, if from a register.
+    #[serde(default)]
+    pub source: Option<String>,
+}
+
+/// A cost.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Cost {
+    /// Value.
+    pub value: f64,
+    /// Unit.
+    pub unit: String,
+}
+
+/// One step of the combination.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Step {
+    /// Everything in place after it.
+    pub measures: Vec<String>,
+    /// Loss of each target that is left.
+    pub loss_after: BTreeMap<String, f64>,
+}
+
+impl Help {
+    /// Reads the answer.
+    ///
+    /// # Errors
+    /// [`ReportError::Unreadable`].
+    pub fn read(body: &[u8]) -> Result<Self, ReportError> {
+        serde_json::from_slice(body).map_err(|e| ReportError::Unreadable(e.to_string()))
+    }
+}
+
+impl Measure {
+    /// The target that it helps most, and how much of its loss it avoids. Whole industries come
+    /// before single countries' parts.
+    pub fn best(&self) -> Option<(&str, f64)> {
+        let greatest = |regions: bool| {
+            let some = self.loss_avoided.iter().filter(|(name, _)| name.contains('/') == regions);
+            some.map(|(name, avoided)| (name.as_str(), *avoided))
+                .filter(|(_, avoided)| *avoided > 1e-9)
+                .reduce(|best, next| if next.1 > best.1 { next } else { best })
+        };
+        greatest(false).or_else(|| greatest(true))
+    }
 }
 
 /// What ranges were made of.

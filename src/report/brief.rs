@@ -1,8 +1,9 @@
-//! The brief: one printable page for people who decide.
+//! The brief: one printable page for people who decide. On paper it is set small and in two columns
+//! (`page.css`), without the regions and with the first sources only, so that it fits one sheet.
 
 use std::fmt::Write;
 
-use super::answer::{Answer, Target};
+use super::answer::{Answer, Help, Target};
 use super::page::{bar, page};
 use super::text::{clip, escape, percent, quantity, step, with_range, words};
 use super::{ranking, sankey, timeline};
@@ -12,16 +13,16 @@ const SOURCES: usize = 10;
 /// Characters of a name in running text; the whole of it stands in the tables to download.
 const NAME: usize = 160;
 
-/// The brief of an answer as HTML. `id` is the answer that was asked for: its permalink stands on
+/// The brief of an answer as HTML. `measures`: what would help, if it was evaluated. `id` is the answer that was asked for: its permalink stands on
 /// the page.
-pub fn brief(answer: &Answer, id: &str) -> String {
+pub fn brief(answer: &Answer, measures: Option<&Help>, id: &str) -> String {
     let mut body = bar("");
-    body.push_str("<main>\n");
+    body.push_str("<main class=\"brief\">\n");
     head(&mut body, answer, id);
     targets(&mut body, answer);
     pictures(&mut body, answer);
     why(&mut body, answer);
-    help(&mut body, answer, id);
+    help(&mut body, answer, measures, id);
     sources(&mut body, answer);
     caveats(&mut body, answer);
     permalink(&mut body, answer, id);
@@ -80,7 +81,7 @@ fn targets(out: &mut String, answer: &Answer) {
     for target in answer.main_targets(None).unwrap_or_default() {
         card(out, target);
     }
-    out.push_str("</div>\n<h2>The numbers</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\" class=\"number\">Loss</th><th scope=\"col\" class=\"number\">Range</th><th scope=\"col\" class=\"number\">Critical first – alike</th><th scope=\"col\">What binds</th><th scope=\"col\" class=\"number\">First shortage</th><th scope=\"col\">Share of what</th></tr></thead>\n<tbody>\n");
+    out.push_str("</div>\n<h2 class=\"wide\">The numbers</h2>\n<div class=\"scroll wide\"><table>\n<thead><tr><th scope=\"col\">Target</th><th scope=\"col\" class=\"number\">Loss</th><th scope=\"col\" class=\"number\">Range</th><th scope=\"col\" class=\"number\">Critical first – alike</th><th scope=\"col\">What binds</th><th scope=\"col\" class=\"number\">First shortage</th><th scope=\"col\">Share of what</th></tr></thead>\n<tbody>\n");
     let main: Vec<&Target> = answer.results.iter().filter(|r| !r.is_region()).collect();
     let main = if main.is_empty() { answer.results.iter().collect() } else { main };
     for row in &main {
@@ -135,7 +136,7 @@ fn regions(out: &mut String, answer: &Answer, main: &[&Target]) {
     if regions.is_empty() || main.iter().any(|target| target.is_region()) {
         return;
     }
-    out.push_str("<h3>By region</h3>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Region</th>");
+    out.push_str("<h3 class=\"regions\">By region</h3>\n<div class=\"scroll regions\"><table>\n<thead><tr><th scope=\"col\">Region</th>");
     for target in main {
         let _ = write!(out, "<th scope=\"col\" class=\"number\">{}</th>", name(&target.target));
     }
@@ -213,30 +214,81 @@ fn why(out: &mut String, answer: &Answer) {
     }
 }
 
-fn help(out: &mut String, answer: &Answer, id: &str) {
+fn help(out: &mut String, answer: &Answer, help: Option<&Help>, id: &str) {
     let id = escape(id);
-    let _ = writeln!(
-        out,
-        "<h2>What would help</h2>\n<p>New capacity, stocks and substitutes can be added to the scenario as responses; \
-         <a href=\"/v1/impacts/{id}/mitigations\">mitigations</a> ranks them by the loss that they avoid. \
-         The inputs to look at first:</p>\n<ul>"
-    );
-    let mut seen = Vec::new();
-    for target in answer.main_targets(None).unwrap_or_default() {
-        for binding in target.binding.iter().take(2) {
-            if !seen.contains(&&binding.supplier_product) {
-                seen.push(&binding.supplier_product);
-                let _ = writeln!(
-                    out,
-                    "<li>{}: {} of what {} loses</li>",
-                    name(&binding.supplier_product),
-                    percent(binding.share),
-                    name(&target.target)
-                );
-            }
+    out.push_str("<h2 class=\"wide\">What would help</h2>\n");
+    let measures: Vec<_> = help
+        .iter()
+        .flat_map(|help| &help.mitigations)
+        .filter_map(|measure| measure.best().map(|best| (measure, best)))
+        .collect();
+    if measures.is_empty() {
+        out.push_str(if help.is_some() {
+            "<p>No project, stock, second source, substitute or eased restriction that is known here avoids any of this loss alone.</p>\n"
+        } else {
+            "<p>Measures were not evaluated for this page.</p>\n"
+        });
+    } else {
+        out.push_str("<div class=\"scroll wide help\"><table>\n<thead><tr><th scope=\"col\">Measure</th><th scope=\"col\" class=\"number\">Avoids most</th><th scope=\"col\">Of the loss of</th><th scope=\"col\" class=\"number\">Cost</th><th scope=\"col\">Source</th></tr></thead>\n<tbody>\n");
+        for (measure, (target, avoided)) in &measures {
+            let cost = measure.cost.as_ref().map_or("unknown".into(), |cost| {
+                format!("{} {}", quantity(cost.value), escape(&clip(&cost.unit, 20)))
+            });
+            let year = if measure.basis == "first_year" { ", first year" } else { "" };
+            let source = measure.source.as_deref().unwrap_or("suggested by the answer itself");
+            let _ = writeln!(
+                out,
+                "<tr><td>{}: {}</td><td class=\"number\">{} points{year}</td><td>{}</td><td class=\"number\">{cost}</td><td>{}</td></tr>",
+                name(&measure.kind),
+                escape(&clip(&measure.what, NAME)),
+                share(*avoided),
+                name(target),
+                escape(&clip(source, 120)),
+            );
+        }
+        out.push_str("</tbody></table></div>\n");
+    }
+    if let Some((help, last)) = help.and_then(|help| Some((help, help.combined.last()?))) {
+        let left: Vec<String> = answer
+            .main_targets(None)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|target| {
+                let name = &target.target;
+                Some((name, last.loss_after.get(name)?, help.losses.get(name)?))
+            })
+            .map(|(target, after, before)| {
+                format!("{} {} instead of {}", name(target), percent(*after), percent(*before))
+            })
+            .collect();
+        let together: Vec<String> =
+            last.measures.iter().map(|m| escape(&clip(&words(m), NAME))).collect();
+        if !left.is_empty() {
+            let _ = writeln!(
+                out,
+                "<p>Together ({}), evaluated so that nothing counts twice, they leave: {}.</p>",
+                together.join("; "),
+                left.join("; ")
+            );
         }
     }
-    out.push_str("</ul>\n");
+    let _ = writeln!(
+        out,
+        "<p class=\"soft\"><a href=\"/v1/impacts/{id}/mitigations\">All measures</a> with costs and limits; \
+         <a href=\"/methods/mitigation\">how they are evaluated</a>.</p>"
+    );
+}
+
+/// Percentage points, with a digit more below one.
+fn share(part: f64) -> String {
+    let points = part * 100.0;
+    if points < 0.05 {
+        "< 0.1".into()
+    } else if points < 1.0 {
+        format!("{points:.1}")
+    } else {
+        format!("{points:.0}")
+    }
 }
 
 fn sources(out: &mut String, answer: &Answer) {
@@ -259,7 +311,7 @@ fn sources(out: &mut String, answer: &Answer) {
         );
         at += width;
     }
-    out.push_str("</svg>\n<div class=\"scroll\"><table>\n<thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Share of the answer</th></tr></thead>\n<tbody>\n");
+    out.push_str("</svg>\n<div class=\"scroll sources\"><table>\n<thead><tr><th scope=\"col\">Source</th><th scope=\"col\" class=\"number\">Share of the answer</th></tr></thead>\n<tbody>\n");
     for source in answer.sources.iter().take(SOURCES) {
         let _ = writeln!(
             out,

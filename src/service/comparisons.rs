@@ -584,7 +584,7 @@ fn headline(results: &[TargetComparison], draws: u32) -> String {
         [&d.a, &d.b].contains(&&worst.scenario) && [&d.a, &d.b].contains(&&next.scenario)
     });
     let Some(pair) = pair else { return "Nothing was compared.".into() };
-    if pair.verdict == Verdict::Equal {
+    if pair.verdict == Verdict::Equal || pair.difference.value.abs() <= SMALLEST_LOSS {
         return format!(
             "{} and {} cost {target} the same: {}.",
             worst.scenario,

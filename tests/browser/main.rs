@@ -63,6 +63,7 @@ fn hostile(server: &Server) {
     let names = [
         "<script>alert(1)</script>".to_owned(),
         "\"><img src=x onerror=alert(1)>".to_owned(),
+        "=HYPERLINK(\"http://example.org\")".to_owned(),
         "safe\u{202E}gpj.exe".to_owned(),
         format!("long{}", "x".repeat(10_000)),
     ];

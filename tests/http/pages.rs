@@ -153,6 +153,9 @@ fn the_brief_says_what_a_minister_needs() {
         "Where the losses come from",
         "Why",
         "What would help",
+        "Avoids most",
+        "points",
+        "nothing counts twice",
         "Sources",
         "last shipper",
         "rests on estimates",
@@ -255,6 +258,21 @@ fn the_overview_adds_up() {
     assert_eq!(drawn, 2000);
     let near = get("?by=node&product=gallium&stage=refine&neighbours=true").ok(200);
     assert!(near["nodes"].as_array().unwrap().len() > 4);
+
+    // On a day of the clock the map shows what the timeline of the target says.
+    let timeline = server.get(&format!("/v1/impacts/{id}/timeline?target=semiconductors")).ok(200);
+    let path = &timeline["timeline"];
+    for at in [0, 10, 20, 100] {
+        // The last day of the step, to see that the step holds it.
+        let day = path["days"][at].as_f64().unwrap() + 6.0;
+        let map = get(&format!("?by=product&impact={id}&day={day}")).ok(200);
+        let nodes = map["nodes"].as_array().unwrap();
+        let drawn = nodes.iter().find(|n| n["id"] == "semiconductors.industry").unwrap();
+        let (drawn, told) = (drawn["loss"].as_f64().unwrap(), &path["targets"][0]["loss"][at]);
+        assert!((drawn - told.as_f64().unwrap()).abs() < 1e-12, "day {day}: {drawn}, {told}");
+    }
+    get("?day=3").problem(400, "invalid_parameter");
+    get(&format!("?impact={id}&day=-1")).problem(400, "invalid_parameter");
 
     get("?by=planet").problem(400, "invalid_parameter");
     get("?limit=0").problem(400, "invalid_parameter");

@@ -73,6 +73,7 @@ function links(answer) {
     [`/v1/impacts/${id}/table.csv`, "CSV"],
     [`/v1/impacts/${id}/sankey.svg`, "Sankey"],
     [`/v1/impacts/${id}/ranking.svg`, "Ranking"],
+    [`/v1/impacts/${id}/timeline.svg`, "Timeline"],
     [`/v1/impacts/${id}/world.svg`, "By country"],
     [`/v1/impacts/${id}`, "JSON"],
     ["/methods/impact", "Method"],
@@ -80,24 +81,46 @@ function links(answer) {
   return h("ul", { class: "links" }, items.map(([href, text]) => h("li", {}, h("a", { href, target: "_blank", onclick: openFile }, text))));
 }
 
-/** What can be computed further: ranges, and the figures that drive them. */
-const further = { id: "", running: null, job: null, error: null, drivers: null, help: null };
+/** What is computed beside an answer: its path in time, its ranges, the figures that drive them. */
+const further = { id: "", running: null, part: "", job: null, error: null, drivers: null };
+
+function about(answer) {
+  if (further.id === answer.id) return;
+  further.running?.abort();
+  Object.assign(further, { id: answer.id, running: null, job: null, error: null, drivers: null });
+}
 
 async function compute(part, answer, { ranged, timed, redraw }) {
   const stop = new AbortController();
-  Object.assign(further, { running: stop, job: null, error: null });
+  Object.assign(further, { running: stop, part, job: null, error: null });
   redraw();
+  const own = () => further.running === stop;
   try {
-    const found = await follow(`/v1/impacts/${encodeURIComponent(answer.id)}/${part}`, { signal: stop.signal, onProgress: (job) => ((further.job = job), redraw()) });
+    const found = await follow(`/v1/impacts/${encodeURIComponent(answer.id)}/${part}`, { signal: stop.signal, onProgress: (job) => own() && ((further.job = job), redraw()) });
+    // Another answer may be looked at by now.
+    if (!own()) return false;
     further.running = null;
     if (part === "range") ranged(found);
     else if (part === "timeline") timed(found.timeline);
-    else if (part === "mitigations") further.help = found;
     else further.drivers = found;
   } catch (error) {
+    if (!own()) return false;
     Object.assign(further, { running: null, error });
   }
   redraw();
+  return !further.error;
+}
+
+const hasRange = (answer) => answer.results.some((r) => r.loss.low !== undefined && r.loss.low !== null);
+
+/** Computes when it comes and how sure it is, if the answer came without. */
+export async function complete(answer, tools) {
+  if (!answer.results.length) return;
+  about(answer);
+  if (further.running || further.error) return;
+  if (!answer.timeline && !(await compute("timeline", answer, tools))) return;
+  // Ranges of a path in time take a path for each draw: those are for the user to ask for.
+  if (!hasRange(answer) && answer.scenario.model.mode !== "timeline") await compute("range", answer, tools);
 }
 
 function driverRows(found, theme, answer) {
@@ -114,36 +137,23 @@ function driverRows(found, theme, answer) {
   ];
 }
 
-/** Measures by the loss that they avoid. */
-function helpRows(found) {
-  const rows = (found.mitigations ?? []).slice(0, 12);
-  const best = (avoided) => Object.entries(avoided ?? {}).filter(([t]) => !isRegion(t)).sort((a, b) => b[1] - a[1])[0] ?? Object.entries(avoided ?? {})[0];
-  const row = (m) => {
-    const [target, avoided] = best(m.loss_avoided) ?? ["", 0];
-    return h("li", { class: "line" }, h("span", {}, name(m.what ?? m.name, 160), h("br", {}), h("span", { class: "soft" }, name([words(m.kind), m.source].filter(Boolean).join(" · "), 140))), h("span", {}, `−${Math.round(avoided * 1000) / 10} pts of ${clip(words(target), 22)}`));
-  };
-  return [
-    h("h3", {}, "What would help"),
-    rows.length ? h("ol", { class: "list" }, rows.map(row)) : h("p", { class: "soft" }, "No measure of the registers avoids any of this loss."),
-    (found.notes ?? []).map((n) => h("p", { class: "soft" }, clip(n, 300))),
-  ].flat();
-}
+const DOING = { timeline: "Running it in time…", range: "Drawing the uncertain figures…", sensitivity: "Which figures drive it…" };
 
 function uncertainty(answer, tools) {
-  if (further.id !== answer.id) Object.assign(further, { id: answer.id, running: null, job: null, error: null, drivers: null, help: null });
-  if (further.running) {
-    return [h("div", { class: "progress" }, h("progress", further.job?.progress > 0 ? { max: 1, value: further.job.progress, "aria-label": "Progress" } : { "aria-label": "Progress" }), h("button", { type: "button", class: "quiet", onclick: () => further.running?.abort() }, "Cancel"))];
-  }
-  const has = answer.results.some((r) => r.loss.low !== undefined && r.loss.low !== null);
+  about(answer);
+  const button = (part, text) => h("button", { type: "button", class: "quiet", onclick: () => compute(part, answer, tools) }, text);
+  const busy = further.running
+    ? h("div", { class: "progress" }, h("span", { class: "soft" }, DOING[further.part]), h("progress", further.job?.progress > 0 ? { max: 1, value: further.job.progress, "aria-label": "Progress" } : { "aria-label": "Progress" }), h("button", { type: "button", class: "quiet", onclick: () => further.running?.abort() }, "Cancel"))
+    : null;
   return [
     h("div", { class: "actions" },
-      has ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("range", answer, tools) }, "How sure? Compute ranges"),
-      answer.timeline ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("timeline", answer, tools) }, "How soon? Show the clock"),
-      further.drivers ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("sensitivity", answer, tools) }, "Which figures drive it?"),
-      further.help ? null : h("button", { type: "button", class: "quiet", onclick: () => compute("mitigations", answer, tools) }, "What would help?")),
-    has && answer.range ? h("p", { class: "soft" }, `Ranges: 5th to 95th percentile of ${answer.range.draws} draws of ${answer.range.figures} figures. `, h("a", { href: "/methods/uncertainty" }, "Method")) : null,
+      answer.timeline ? h("button", { type: "button", class: "quiet", "aria-pressed": String(Boolean(state.clock)), onclick: () => set({ clock: state.clock ? "" : "1", day: "" }) }, state.clock ? "Hide the clock" : "Show the clock") : busy ? null : button("timeline", "How soon?"),
+      hasRange(answer) || busy ? null : button("range", "How sure? Compute ranges"),
+      further.drivers || busy ? null : button("sensitivity", "Which figures drive it?"),
+      h("button", { type: "button", class: "quiet", onclick: () => set({ tab: "help" }) }, "What would help?")),
+    busy,
+    hasRange(answer) && answer.range ? h("p", { class: "soft" }, `Ranges: 5th to 95th percentile of ${answer.range.draws} draws of ${answer.range.figures} figures. `, h("a", { href: "/methods/uncertainty" }, "Method")) : null,
     further.error ? problem(further.error) : null,
-    further.help ? helpRows(further.help) : null,
     further.drivers ? driverRows(further.drivers, tools.theme, answer) : null,
   ].flat();
 }

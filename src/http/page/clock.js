@@ -21,7 +21,8 @@ const at = (path, day) => {
   return path.loss[i] ?? 0;
 };
 
-export function draw(answer) {
+/** Draws the clock of an answer; `onDay` hears that the day in the state has changed. */
+export function draw(answer, { onDay, close } = {}) {
   const box = $("clock");
   const all = paths(answer);
   const main = all.filter((p) => !p.target.includes("/"));
@@ -29,7 +30,7 @@ export function draw(answer) {
   box.hidden = !lines.length;
   if (!lines.length) return box.replaceChildren();
   const end = Math.max(...lines.map((p) => p.days.at(-1)), 1);
-  const day = Math.min(Number(state.day || 0), end);
+  const day = state.day === "" ? end : Math.min(Number(state.day), end);
   const [x, y] = [(d) => (d / end) * W, (l) => H - 2 - l * (H - 8)];
   const curve = (p) => p.days.map((d, i) => (i ? `H${x(d).toFixed(1)}V${y(p.loss[i]).toFixed(1)}` : `M${x(d).toFixed(1)} ${y(p.loss[i]).toFixed(1)}`)).join("");
   const cursor = s("line", { x1: x(day), x2: x(day), y1: 0, y2: H, class: "cursor" });
@@ -43,7 +44,7 @@ export function draw(answer) {
     const i = shared ? shared.findLastIndex((x) => x <= d) : -1;
     return dates?.[i] ? `day ${Math.round(d)} (${dates[i]})` : `day ${Math.round(d)}`;
   };
-  const output = h("output", {}, label(day));
+  const output = h("output", {}, state.day === "" ? "drag to see a day on the map" : label(day));
   const range = h("input", { type: "range", min: 0, max: Math.round(end), step: 1, value: Math.round(day), "aria-label": "Day after the shock" });
   range.addEventListener("input", () => {
     const d = Number(range.value);
@@ -53,6 +54,7 @@ export function draw(answer) {
     values.forEach((row, i) => (row.lastChild.textContent = percent(at(lines[i], d))));
     range.setAttribute("aria-valuetext", `${label(d)}: ${lines.map((p) => `${words(p.target)} ${percent(at(p, d))}`).join(", ")}`);
     set({ day: d }, { quiet: true });
+    onDay();
   });
-  box.replaceChildren(h("div", { class: "clock-head" }, h("strong", {}, "Clock"), output, h("ul", {}, values)), picture, range);
+  box.replaceChildren(h("div", { class: "clock-head" }, h("strong", {}, "Clock"), output, h("ul", {}, values), h("button", { type: "button", class: "icon", "aria-label": "Hide the clock", title: "Hide the clock", onclick: close }, "×")), picture, range);
 }

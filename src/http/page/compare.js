@@ -63,12 +63,16 @@ export function render(first, second, { keep, swap, redraw }) {
   const same = first.id === second.id;
   const names = [...new Set([...first.results, ...second.results].map((r) => r.target))].sort((a, b) => a.includes("/") - b.includes("/"));
   const of = (answer, target) => answer.results.find((r) => r.target === target);
-  const rows = names.map((target) => {
+  const row = (target) => {
     const [a, b] = [of(first, target), of(second, target)];
     const cell = (r) => h("td", { class: "number" }, r ? percent(r.loss.value) : "–", r ? bar(r) : null);
     const difference = a && b ? b.loss.value - a.loss.value : null;
     return h("tr", {}, h("th", { scope: "row" }, name(words(target), 36)), cell(a), cell(b), h("td", { class: "number" }, difference === null ? "–" : points(difference)));
-  });
+  };
+  const head = () => h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Target"), h("th", { scope: "col", class: "number" }, "A"), h("th", { scope: "col", class: "number" }, "B"), h("th", { scope: "col", class: "number" }, "B − A")));
+  const table = (title, some) => h("div", { class: "scroll" }, h("table", { class: "compare" }, h("caption", { class: "hidden" }, title), head(), h("tbody", {}, some.map(row))));
+  const main = names.filter((n) => !n.includes("/"));
+  const regions = names.filter((n) => n.includes("/"));
   return [
     h("h2", {}, "Compare two scenarios"),
     h("div", { class: "pair" },
@@ -76,7 +80,8 @@ export function render(first, second, { keep, swap, redraw }) {
       h("section", {}, h("h3", {}, "B"), h("p", { class: "soft" }, clip(second.scenario.title ?? "", 100)), headline(second))),
     same ? note("", "Both are the same answer.", "Change the question under Ask and ask again: the new answer becomes B.") : null,
     first.version !== second.version || first.graph !== second.graph ? note("", "They speak of different data.", `A: ${first.graph} version ${first.version}. B: ${second.graph} version ${second.version}.`) : null,
-    h("div", { class: "scroll" }, h("table", { class: "compare" }, h("caption", { class: "hidden" }, "Losses of both scenarios and their difference"), h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Target"), h("th", { scope: "col", class: "number" }, "A"), h("th", { scope: "col", class: "number" }, "B"), h("th", { scope: "col", class: "number" }, "B − A"))), h("tbody", {}, rows))),
+    table("Losses of both scenarios and their difference", main.length ? main : regions),
+    main.length && regions.length ? h("details", { class: "fold" }, h("summary", {}, `By region (${regions.length})`), table("The same by region", regions)) : null,
     h("p", { class: "soft" }, "Differences in percentage points of the target's yearly output."),
     ...(same || first.graph !== second.graph ? [] : onDraws(first, second, redraw)),
     h("div", { class: "actions" },

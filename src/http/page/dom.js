@@ -66,8 +66,8 @@ export function note(kind, title, ...more) {
 
 /** A problem of the server as a message. */
 export function problem(error, retry) {
-  if (error.name === "AbortError") return note("", "Stopped.");
-  const lines = [error.hint, error.param ? `Parameter: ${clip(error.param, 120)}` : null].filter(Boolean).map((t) => clip(t, 400));
   const again = retry ? [h("button", { type: "button", class: "quiet", onclick: retry }, "Try again")] : [];
+  if (error.name === "AbortError") return note("", "Stopped.", ...again);
+  const lines = [error.hint, error.param ? `Parameter: ${clip(error.param, 120)}` : null].filter(Boolean).map((t) => clip(t, 400));
   return note("bad", clip(error.message || "Something went wrong.", 600), ...lines, ...again);
 }

@@ -5,6 +5,7 @@ import * as ask from "./ask.js";
 import * as clock from "./clock.js";
 import * as compare from "./compare.js";
 import * as element from "./element.js";
+import * as help from "./help.js";
 import * as map from "./map.js";
 import * as search from "./search.js";
 import * as table from "./table.js";
@@ -15,7 +16,7 @@ import { $, clip, h, name, note, problem, say } from "./dom.js";
 import { words } from "./format.js";
 import { many, on, set, state } from "./state.js";
 
-const TABS = ["ask", "answer", "why", "weak", "compare", "element"];
+const TABS = ["ask", "answer", "why", "help", "weak", "compare", "element"];
 let graphs = [];
 let presets = [];
 let overview = null;
@@ -70,6 +71,7 @@ function overviewPath() {
   if (state.near) query.set("neighbours", "true");
   if (answer) query.set("impact", answer.id);
   else if (state.at) query.set("at", state.at);
+  if (answer && state.clock && state.day !== "") query.set("day", state.day);
   return `/v1/graphs/${g()}/overview?${query}`;
 }
 
@@ -134,7 +136,7 @@ function show(keepView) {
   }
   if (asTable) table.draw(drawn, state.element, names, select);
   else {
-    map.draw(drawn, { keepView });
+    map.draw(drawn, { keepView, day: state.clock ? state.day : "" });
     map.select(state.element);
     if (lit) map.light(lit.ids, lit.chains);
   }
@@ -204,26 +206,45 @@ function elementsOf(id) {
   return drawn.nodes.filter(fits).map((n) => n.id);
 }
 
-function light(chains, what) {
+/** Elements that something stands for; if filters hide them all, the whole network is shown first. */
+async function inSight(find) {
+  const found = find();
+  const filtered = state.by || state.product || state.country || state.stage || state.hit;
+  if (found.flat().length || !filtered) return found;
+  set({ by: "", product: "", country: "", stage: "", near: "", hit: "" }, { push: true, quiet: true });
+  await network();
+  return drawn ? find() : [];
+}
+
+async function light(chains, what) {
   if (!chains.length) {
     lit = null;
     map.light([]);
     return;
   }
-  const paths = chains.map((c) => {
+  const paths = await inSight(() => chains.map((c) => {
     const steps = overview.by === "product" ? c.path.filter((s) => drawn.nodes.some((n) => n.id === s)) : [];
     const example = (c.example ?? []).flatMap((n) => elementsOf(n.id).slice(0, 1));
     return steps.length > 1 ? steps : example;
-  });
-  lit = { ids: paths.flat(), chains: paths };
+  }));
   if (state.show === "table") set({ show: "" });
+  lit = { ids: paths.flat(), chains: paths };
   map.sayLit(map.light(lit.ids, lit.chains), what);
 }
 
-function lightNames(list, what) {
-  lit = { ids: list.flatMap(elementsOf), chains: [] };
+/** Lights the chains that the address names. */
+function relight() {
+  if (state.tab !== "why" || state.chain === "" || lit || !drawn) return;
+  const chains = why.of(state.target)?.chains ?? [];
+  const some = state.chain === "all" ? chains : chains.slice(Number(state.chain), Number(state.chain) + 1);
+  if (some.length) light(some, words(state.target));
+}
+
+async function lightNames(list, what) {
+  const ids = await inSight(() => list.flatMap(elementsOf));
   if (state.show === "table") set({ show: "" });
-  map.sayLit(map.light(lit.ids), what);
+  lit = { ids, chains: [] };
+  map.sayLit(map.light(ids), what);
 }
 
 // --- Answers -----------------------------------------------------------------------------------
@@ -233,10 +254,10 @@ function answered(found) {
   lit = null;
   say(found.headline);
   const main = found.results.find((r) => !r.target.includes("/")) ?? found.results[0];
-  set({ impact: found.id, graph: found.graph, target: main?.target ?? "", tab: kept ? "compare" : "answer", clock: "", day: "" }, { push: true, quiet: true });
-  clock.draw(answer);
+  set({ impact: found.id, graph: found.graph, target: main?.target ?? "", tab: kept ? "compare" : "answer", clock: found.timeline ? "1" : state.clock, day: "", chain: "", helps: "" }, { push: true, quiet: true });
+  drawClock();
   why.load(answer, panel);
-  network({ keepView: true });
+  network({ keepView: true }).then(complete);
   // On a phone the answer stands below the map.
   if (matchMedia("(max-width: 860px)").matches) $("panel").scrollIntoView({ block: "start" });
 }
@@ -244,38 +265,63 @@ function answered(found) {
 async function loadAnswer(id) {
   if (!id) {
     answer = null;
-    clock.draw(null);
+    drawClock();
     return;
   }
   if (answer?.id === id) return;
+  lit = null;
   answer = await get(`/v1/impacts/${encodeURIComponent(id)}`);
-  clock.draw(answer);
-  why.load(answer, panel);
-  loadClock().catch((error) => say(error.message));
+  drawClock();
+  why.load(answer, () => (panel(), relight()));
+}
+
+/** Flows up to which an answer's path and ranges are computed unasked. */
+const QUICK = 100_000;
+
+/** Fills in when it comes and how sure it is; on a large graph only when asked. */
+function complete() {
+  if (answer && (overview?.totals.flows <= QUICK || state.clock)) answerView.complete(answer, tools());
 }
 
 /** Shows the path of the answer in time. */
 function timed(timeline) {
   answer = { ...answer, timeline };
-  set({ clock: "1" }, { quiet: true });
-  clock.draw(answer);
+  drawClock();
   panel();
 }
 
-/** The clock belongs to what an address shows. */
-async function loadClock() {
-  if (!state.clock || !answer || answer.timeline) return;
-  const { id } = answer;
-  const found = await follow(`/v1/impacts/${encodeURIComponent(id)}/timeline`);
-  if (answer?.id === id) timed(found.timeline);
+/** Shows the answer's ranges. They belong to the same question, so its address stays. */
+function ranged({ results, range, headline }) {
+  answer = { ...answer, results, range, headline };
+  panel();
 }
 
-/** Takes the same answer with ranges in its place. */
-function ranged(found) {
-  answer = { ...found, timeline: found.timeline ?? answer.timeline };
-  set({ impact: found.id }, { quiet: true });
-  why.load(answer, panel);
-  panel();
+const tools = () => ({ ranged, timed, redraw: panel, theme: theme() });
+
+const drawClock = () => clock.draw(state.clock ? answer : null, { onDay, close: () => set({ clock: "", day: "" }) });
+
+let painting = false;
+
+/** Colours the map by the day under the scrubber; while one day is on its way, only the last of
+ * those after it is asked for. */
+async function onDay() {
+  if (painting) return;
+  painting = true;
+  try {
+    let day;
+    do {
+      day = state.day;
+      const found = await get(overviewPath());
+      if (found.by !== overview?.by) break;
+      overview = found;
+      drawn = state.hit ? hitOnly(overview) : overview;
+      if (state.show === "table") table.draw(drawn, state.element, names, select);
+      else map.recolour(drawn, day);
+    } while (day !== state.day);
+  } catch (error) {
+    say(error.message);
+  }
+  painting = false;
 }
 
 const keep = () => {
@@ -305,9 +351,11 @@ function content() {
   if (failure) return [problem(failure, () => location.assign("/explore"))];
   switch (state.tab) {
     case "answer":
-      return answerView.render(answer, { pick: answerView.choose, keep, ranged, timed, redraw: panel, theme: theme(), edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
+      return answerView.render(answer, { pick: answerView.choose, keep, ...tools(), edit: () => (ask.useScenario(answer.scenario), set({ tab: "ask" })) });
     case "why":
       return why.render(answer, { light, theme: theme() });
+    case "help":
+      return help.render(answer, { redraw: panel });
     case "weak": {
       const targets = (ask.draft.targets.length ? ask.draft.targets : answer?.scenario.targets ?? []).filter((t, i, list) => !t.name.includes("/") || list.every((x) => x.name.includes("/")));
       return weak.render({ targets: targets.length ? targets : presets[0]?.targets?.filter((t) => !t.name.includes("/")) ?? [], light: lightNames, lightChains: light, redraw: panel, tryOut: (shocks, title) => {
@@ -344,6 +392,7 @@ function panel() {
   const same = pane.dataset.tab === tab;
   const top = same ? pane.scrollTop : 0;
   const open = same ? [...pane.querySelectorAll("details")].map((d) => (d.open ? d.querySelector("summary")?.textContent : null)) : [];
+  if (!same) $("tabs").scrollLeft = $(`tab-${tab}`).offsetLeft - 60;
   pane.dataset.tab = tab;
   pane.replaceChildren(...content().flat(Infinity).filter(Boolean));
   for (const details of pane.querySelectorAll("details")) if (open.includes(details.querySelector("summary")?.textContent)) details.open = true;
@@ -407,21 +456,27 @@ function wire() {
     overviewStages = null;
     answer = null;
     kept = null;
-    clock.draw(null);
+    drawClock();
     await Promise.all([versions(), network()]).catch(fail);
   });
   on(["by", "product", "country", "stage", "near", "uses"], () => network());
-  on(["impact"], (changed) => !changed.has("graph") && loadAnswer(state.impact).then(() => network({ keepView: true }), fail));
+  on(["impact"], (changed) => !changed.has("graph") && loadAnswer(state.impact).then(() => network({ keepView: true }), fail).then(complete));
+  on(["clock"], () => {
+    drawClock();
+    panel();
+    network({ keepView: true });
+  });
   on(["compare"], async () => {
     kept = state.compare ? (kept?.id === state.compare ? kept : await get(`/v1/impacts/${encodeURIComponent(state.compare)}`)) : null;
     panel();
   });
+  on(["day"], (changed) => !changed.has("clock") && (drawClock(), onDay()));
   on(["show", "hit"], () => show(false));
   on(["element"], () => {
     map.select(state.element);
     if (state.show === "table" && drawn) table.draw(drawn, state.element, names, select);
   });
-  on(["tab", "element", "target"], panel);
+  on(["tab", "element", "target", "kind", "helps", "months", "by_year"], panel);
 }
 
 function fail(error) {
@@ -453,6 +508,8 @@ async function open() {
     if (!graphs.length) return fail(new Error("There is no graph yet. Import one: see the tutorial."));
     if (answer && !state.tab) set({ tab: "answer" }, { quiet: true });
     await Promise.all([versions(), network()]);
+    relight();
+    complete();
   } catch (error) {
     fail(error);
   }

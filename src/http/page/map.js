@@ -16,6 +16,8 @@ let placed = null;
 let overview = null;
 let onSelect = () => {};
 let names = {};
+/** Day of the losses, if not where it ends. */
+let day = "";
 /** True once somebody moved the view: it then stays where it is. */
 let moved = false;
 
@@ -104,9 +106,40 @@ function trace(node) {
   });
 }
 
-/** Draws an overview. */
-export function draw(data, { keepView = false } = {}) {
+/** Class of a flow by the loss that it carries on. */
+function carriers(data) {
+  const loss = new Map(data.nodes.map((n) => [n.id, n.loss ?? 0]));
+  return (flow) => {
+    const carried = Math.min(loss.get(flow.from), loss.get(flow.to)) > 1e-12 ? lossClass(loss.get(flow.from) * flow.of_intake) : 0;
+    return carried ? `carries${carried}` : "";
+  };
+}
+
+const LOSSES = "loss0 loss1 loss2 loss3 loss4 loss5";
+const CARRIES = "carries1 carries2 carries3 carries4 carries5";
+
+/** The same elements with other losses: colours and labels change, nothing moves. */
+export function recolour(data, on) {
+  const same = data.nodes.length === overview?.nodes.length && data.flows.length === overview.flows.length && data.nodes.every((n, i) => n.id === overview.nodes[i].id);
+  if (!same) return draw(data, { keepView: true, day: on });
   overview = data;
+  day = on;
+  const carries = carriers(data);
+  cy.batch(() => {
+    for (const node of data.nodes) {
+      const element = cy.getElementById(node.id);
+      element.data("label", label(node));
+      element.removeClass(LOSSES).addClass(data.impact ? `loss${lossClass(node.loss)}` : "");
+    }
+    data.flows.forEach((flow, i) => cy.getElementById(`e${i}`).removeClass(CARRIES).addClass(carries(flow)));
+  });
+  drawLegend();
+}
+
+/** Draws an overview. */
+export function draw(data, { keepView = false, day: on = "" } = {}) {
+  overview = data;
+  day = on;
   placed = layout(data, Math.min(2.2, Math.max(0.9, $("map").clientWidth / Math.max(300, $("map").clientHeight))));
   const simple = data.flows.length > SIMPLE;
   const at = (id) => placed.positions.get(id);
@@ -116,14 +149,13 @@ export function draw(data, { keepView = false } = {}) {
     position: { ...at(node.id) },
     classes: [data.impact ? `loss${lossClass(node.loss)}` : "", node.direct ? "direct" : ""].join(" "),
   }));
-  const loss = new Map(data.nodes.map((n) => [n.id, n.loss ?? 0]));
+  const carries = carriers(data);
   const edges = data.flows.map((flow, i) => {
-    const carried = Math.min(loss.get(flow.from), loss.get(flow.to)) > 1e-12 ? lossClass(loss.get(flow.from) * flow.of_intake) : 0;
     const [from, to] = [at(flow.from), at(flow.to)];
     return {
       group: "edges",
       data: { id: `e${i}`, source: flow.from, target: flow.to, width: 0.7 + 5.5 * Math.sqrt(flow.of_supply), opacity: simple ? 0.18 : 0.22 + 0.4 * flow.of_intake, ...(simple ? {} : curve(from, to)) },
-      classes: [simple || flow.from === flow.to ? "" : "curved", flow.estimated > 0.5 ? "estimated" : "", carried ? `carries${carried}` : ""].join(" "),
+      classes: [simple || flow.from === flow.to ? "" : "curved", flow.estimated > 0.5 ? "estimated" : "", carries(flow)].join(" "),
     };
   });
   const large = data.nodes.length + data.flows.length > LARGE;
@@ -155,7 +187,11 @@ export function fit() {
   cy.fit(cy.nodes(), 14);
   // Room for the column heads.
   const box = cy.nodes().renderedBoundingBox();
-  if (box.y1 < 30) cy.panBy({ x: 0, y: Math.min(30 - box.y1, 26) });
+  if (box.y1 < 30) {
+    const room = cy.height() - 38;
+    if (box.h > room) cy.zoom({ level: (cy.zoom() * room) / box.h, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+    cy.panBy({ x: 0, y: 30 - cy.nodes().renderedBoundingBox().y1 });
+  }
   if (cy.zoom() > 1.4) {
     cy.zoom(1.4);
     cy.center();
@@ -177,7 +213,7 @@ function drawHeads() {
 
 function drawLegend() {
   const loss = overview?.impact
-    ? [h("span", { class: "key" }, "loss"), LOSS_STEPS.map((text, i) => h("span", { class: "step" }, h("i", { class: `swatch loss${i}` }), text))]
+    ? [h("span", { class: "key" }, day === "" ? "loss" : `loss on day ${day}`), LOSS_STEPS.map((text, i) => h("span", { class: "step" }, h("i", { class: `swatch loss${i}` }), text))]
     : [h("span", { class: "key" }, "no answer yet: ask to see losses")];
   $("legend").replaceChildren(...loss.flat(), h("span", { class: "key" }, "width: share of the supplier's deliveries"), h("span", { class: "key dashes" }, "dashed: estimated"));
 }
@@ -282,6 +318,9 @@ export const sayLit = (count, what) => tell(count ? `${what}: ${count} elements 
 
 /** For tests and for printing: how many elements are drawn. */
 export const size = () => (cy ? { nodes: cy.nodes().length, edges: cy.edges().length } : { nodes: 0, edges: 0 });
+
+/** For tests: what an element says. */
+export const labelOf = (id) => cy?.getElementById(id).data("label") ?? "";
 
 /** Rendered middle of an element. */
 export function place(id) {

@@ -1,6 +1,6 @@
 // What is looked at. It lives in the address, so every view is a permalink.
 
-const KEYS = ["graph", "at", "by", "product", "country", "stage", "near", "uses", "hit", "show", "impact", "compare", "target", "element", "tab", "clock", "day", "draft"];
+const KEYS = ["graph", "at", "by", "product", "country", "stage", "near", "uses", "hit", "show", "impact", "compare", "target", "element", "tab", "clock", "day", "chain", "weak", "kind", "helps", "months", "by_year", "draft"];
 const watchers = [];
 
 export const state = {};

@@ -4,7 +4,7 @@
 import { clip, h, name, note, problem } from "./dom.js";
 import { post } from "./api.js";
 import { percent, quantity, words } from "./format.js";
-import { state } from "./state.js";
+import { set, state } from "./state.js";
 
 const kinds = {
   "knock-outs": { title: "Single losses", says: "Each country's stage of each product is lost alone; ranked by what the target loses.", method: "/methods/knock-outs" },
@@ -19,6 +19,28 @@ let size = 2;
 let grouping = "country,stage";
 const found = new Map();
 let running = null;
+
+/** The address holds the last question: `kind~target~units~share~size`. */
+function remember() {
+  set({ weak: [kind, target, grouping, threshold, size].join("~") }, { quiet: true });
+}
+
+/** Takes the question of the address over, once; true if there was one. */
+function recall(targets) {
+  const [which, whose, units, least, most] = state.weak.split("~");
+  if (!kinds[which] || !targets.some((t) => t.name === whose)) return false;
+  [kind, target] = [which, whose];
+  if (GROUPINGS.some(([id]) => id === units)) grouping = units;
+  if (SHARES.includes(Number(least))) threshold = Number(least);
+  if (SIZES.includes(Number(most))) size = Number(most);
+  return true;
+}
+
+const GROUPINGS = [["country,stage", "country and stage"], ["country,product", "country and product"], ["country", "country"], ["product,stage", "product and stage"]];
+const SHARES = [0.1, 0.2, 0.5, 0.8];
+const SIZES = [1, 2, 3, 4];
+
+let recalled = false;
 
 const key = () => JSON.stringify([state.graph, state.at, kind, target, kind === "cut-sets" ? [threshold, size] : null, kind === "choke-points" ? null : grouping]);
 
@@ -51,12 +73,15 @@ function unitSelect(unit) {
 
 export function render({ targets, light, lightChains, tryOut, redraw }) {
   if (!targets.length) return [note("", "No target to ask for.", "Add one under Ask.")];
+  const again = !recalled && recall(targets);
+  recalled = true;
   if (!targets.some((t) => t.name === target)) target = targets[0].name;
   const select = targets.find((t) => t.name === target).select;
   const answer = found.get(key());
   const run = async () => {
     const stop = new AbortController();
     const asked = key();
+    remember();
     running = { stop, job: null, asked };
     redraw();
     try {
@@ -67,12 +92,14 @@ export function render({ targets, light, lightChains, tryOut, redraw }) {
     running = null;
     redraw();
   };
+  // A permalink asks its question itself.
+  if (again && !answer && !running) queueMicrotask(run);
   const tabs = h("div", { class: "segments wide", role: "radiogroup", "aria-label": "Kind of weak point" }, Object.entries(kinds).map(([id, k]) => h("button", { type: "button", role: "radio", "aria-checked": String(id === kind), onclick: () => ((kind = id), redraw()) }, k.title)));
   const pick = h("label", {}, "Target", h("select", { onchange: (e) => ((target = e.target.value), redraw()) }, targets.map((t) => h("option", { value: t.name, selected: t.name === target }, clip(words(t.name), 50)))));
-  const units = kind === "choke-points" ? null : h("label", {}, "Units", h("select", { onchange: (e) => ((grouping = e.target.value), redraw()) }, [["country,stage", "country and stage"], ["country,product", "country and product"], ["country", "country"], ["product,stage", "product and stage"]].map(([id, text]) => h("option", { value: id, selected: id === grouping }, text))));
+  const units = kind === "choke-points" ? null : h("label", {}, "Units", h("select", { onchange: (e) => ((grouping = e.target.value), redraw()) }, GROUPINGS.map(([id, text]) => h("option", { value: id, selected: id === grouping }, text))));
   const limits = kind === "cut-sets"
-    ? [h("label", {}, "Loss at least", h("select", { onchange: (e) => ((threshold = Number(e.target.value)), redraw()) }, [0.1, 0.2, 0.5, 0.8].map((t) => h("option", { value: t, selected: t === threshold }, percent(t))))),
-       h("label", {}, "At most together", h("select", { onchange: (e) => ((size = Number(e.target.value)), redraw()) }, [1, 2, 3, 4].map((n) => h("option", { value: n, selected: n === size }, String(n)))))]
+    ? [h("label", {}, "Loss at least", h("select", { onchange: (e) => ((threshold = Number(e.target.value)), redraw()) }, SHARES.map((t) => h("option", { value: t, selected: t === threshold }, percent(t))))),
+       h("label", {}, "At most together", h("select", { onchange: (e) => ((size = Number(e.target.value)), redraw()) }, SIZES.map((n) => h("option", { value: n, selected: n === size }, String(n)))))]
     : null;
   const parts = [tabs, h("p", { class: "soft" }, `${kinds[kind].says} `, h("a", { href: kinds[kind].method }, "Method")), h("div", { class: "sheet-form" }, pick, units, limits)];
   if (running) {

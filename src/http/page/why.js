@@ -35,13 +35,14 @@ export function render(answer, { light, theme }) {
   const targets = answer.results.map((r) => r.target);
   const target = targets.includes(state.target) ? state.target : targets[0];
   const result = answer.results.find((r) => r.target === target);
-  const pick = h("label", { class: "wide" }, "Target", h("select", { id: "why-target", onchange: (e) => set({ target: e.target.value }) }, targets.map((t) => h("option", { value: t, selected: t === target }, clip(words(t), 60)))));
+  const pick = h("label", { class: "wide" }, "Target", h("select", { id: "why-target", onchange: (e) => set({ target: e.target.value, chain: "" }) }, targets.map((t) => h("option", { value: t, selected: t === target }, clip(words(t), 60)))));
   if (!result) return [note("", "The answer has no target.")];
   const explained = of(target);
   if (!explained || !explained.chains.length) {
     return [pick, note("", `${clip(words(target), 60)} loses ${percent(result.loss.value)}.`, result.zero_explanation ?? "There is no binding chain.")];
   }
-  const chain = (c) => h("li", {}, h("button", { type: "button", class: "chain", onclick: () => light([c], words(target)) },
+  const show = (chains, which) => (set({ chain: which }, { quiet: true }), light(chains, words(target)));
+  const chain = (c, i) => h("li", {}, h("button", { type: "button", class: "chain", onclick: () => show([c], i) },
     h("span", { class: "line" }, h("b", {}, percent(c.amount)), h("span", { class: "soft" }, `${percent(c.share)} of the loss`)),
     h("span", { class: "steps" }, c.path.flatMap((s, i) => [i ? h("i", { "aria-label": "then" }, "→") : null, name(step(s), 44)])),
     c.example?.length ? h("span", { class: "soft" }, "strongest: ", name(c.example.map((n) => n.id).join(" → "), 150)) : null));
@@ -49,7 +50,7 @@ export function render(answer, { light, theme }) {
   return [
     pick,
     h("p", { class: "headline" }, `${clip(words(target), 60)} loses ${percent(result.loss.value)}: these chains add up to it.`),
-    h("div", { class: "actions" }, h("button", { type: "button", class: "quiet", onclick: () => light(explained.chains, words(target)) }, "Highlight all on the map"), h("button", { type: "button", class: "quiet", onclick: () => light([], "") }, "Clear")),
+    h("div", { class: "actions" }, h("button", { type: "button", class: "quiet", onclick: () => show(explained.chains, "all") }, "Highlight all on the map"), h("button", { type: "button", class: "quiet", onclick: () => show([], "") }, "Clear")),
     h("ol", { class: "chains" }, explained.chains.map(chain)),
     h("p", { class: "soft" }, `Listed ${percent(sum)} + other ${explained.other > 1e-9 ? percent(explained.other) : "0 %"} = ${percent(explained.loss)}.`),
     explained.joint > 0.005 ? h("p", { class: "soft" }, `If only what binds were made whole, ${percent(explained.joint)} would still be lost: other inputs are short too.`) : null,

@@ -17,8 +17,8 @@ use crate::service::structure::chains::{
     request_body(content = LongestChainBody, examples(
         ("Steps" = (summary = "Most flows",
             value = json!({}))),
-        ("Lead time" = (summary = "Longest lead time",
-            value = json!({"weight": "attribute:lead_days"}))))),
+        ("Quantity" = (summary = "Largest sum of quantities; `attribute:lead_days` gives the longest lead time where flows have it",
+            value = json!({"weight": "quantity"}))))),
     responses((status = 200, description = "The chain", body = Structural<LongestChainAnswer>),
               (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
 #[post("/v1/graphs/{g}/longest-chain")]

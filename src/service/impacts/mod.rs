@@ -8,6 +8,7 @@ pub mod attribution;
 pub mod evaluate;
 pub mod headline;
 pub mod many;
+pub mod on_day;
 pub mod ranges;
 pub mod resolve;
 pub mod sensitivity;

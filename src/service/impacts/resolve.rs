@@ -25,10 +25,14 @@ impl Service {
     ) -> Result<ScenarioBody, ServiceError> {
         let mut body = self.with_stored(body)?;
         body.check()?;
+        let mut measures = Vec::new();
         for (i, shock) in body.shocks.iter_mut().enumerate() {
             if shock.policy.is_some() {
-                apply_policy(snapshot, shock, &format!("shocks[{i}]"))?;
+                measures.push(apply_policy(snapshot, shock, &format!("shocks[{i}]"))?);
             }
+        }
+        if body.description.is_none() && !measures.is_empty() {
+            body.description = Some(measures.join(" "));
         }
         let start = super::timeline::start_date(&body)?;
         for (i, response) in body.responses.iter_mut().enumerate() {
@@ -78,8 +82,9 @@ impl Service {
     }
 }
 
-/// A measure of the policy register as a restriction of exports.
-fn apply_policy(snapshot: &Snapshot, shock: &mut Shock, at: &str) -> Result<(), ServiceError> {
+/// A measure of the policy register as a restriction of exports. Answers with what the register
+/// says of it: dates, note and legal source.
+fn apply_policy(snapshot: &Snapshot, shock: &mut Shock, at: &str) -> Result<String, ServiceError> {
     let id = shock.policy.take().unwrap_or_default();
     let policies = registers::policies(dataset::tables());
     let Some(policy) = policies.iter().find(|p| p.id == id) else {
@@ -136,7 +141,14 @@ fn apply_policy(snapshot: &Snapshot, shock: &mut Shock, at: &str) -> Result<(), 
     if shock.name.is_none() {
         shock.name = Some(format!("{} ({} {})", policy.measure, policy.actor, policy.date));
     }
-    Ok(())
+    Ok(described(policy))
+}
+
+fn described(policy: &registers::Policy) -> String {
+    let until = policy.until.map_or_else(String::new, |day| format!(" until {day}"));
+    let note = policy.note.as_ref().map_or_else(String::new, |note| format!(" {note}."));
+    let registers::Policy { actor, measure, date, source, .. } = policy;
+    format!("{actor}, {measure}, from {date}{until}.{note} Source: {source}.")
 }
 
 fn destination(targets: &[&String]) -> Selector {
