@@ -70,5 +70,5 @@ pub async fn get_comparison(
     if wants_job(&request, estimate)? {
         return respond(&service, &request, "comparison", estimate, work).await;
     }
-    Ok(permanent(service.pool.run(move || work(&Progress::silent())).await?))
+    Ok(permanent(service.pool.run_while_awaited(work).await?))
 }

@@ -18,20 +18,21 @@ use super::guard::who;
 use super::problem::{Code, Problem};
 use crate::model::selector::suggest;
 use crate::service::ServiceError;
+use crate::service::access::audit::Act;
 use crate::service::graphs::WriteContext;
 
-/// How long a client may be silent in the middle of a body.
-const IDLE: Duration = Duration::from_secs(30);
 /// Bodies above this are parsed on the pool.
 const PARSE_ON_POOL: usize = 256 << 10;
 
-/// How large bodies may be.
+/// How large bodies may be, and how slow.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     /// JSON bodies, in bytes.
     pub json: usize,
     /// Imported files, in bytes.
     pub import: u64,
+    /// How long a client may be silent in the middle of a body.
+    pub idle: Duration,
 }
 
 /// The query string as `T`; unknown parameters are refused.
@@ -135,11 +136,11 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
         .param(CONTENT_TYPE.as_str())
         .hint("send Content-Type: application/json"));
     }
-    let limit = limits(request).json;
+    let BodyLimits { json: limit, idle, .. } = limits(request);
     declared_length(request, limit as u64)?;
     let mut payload = unpacked(request, payload)?;
     let mut body = BytesMut::new();
-    while let Some(chunk) = next_chunk(&mut payload).await? {
+    while let Some(chunk) = next_chunk(&mut payload, idle).await? {
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit as u64));
         }
@@ -152,15 +153,15 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
 ///
 /// # Errors
 /// A transfer that broke off, is malformed or stands still.
-pub async fn next_chunk<S>(payload: &mut S) -> Result<Option<Bytes>, Problem>
+pub async fn next_chunk<S>(payload: &mut S, idle: Duration) -> Result<Option<Bytes>, Problem>
 where
     S: futures_util::Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    match tokio::time::timeout(IDLE, payload.next()).await {
+    match tokio::time::timeout(idle, payload.next()).await {
         Ok(chunk) => chunk.transpose().map_err(broken),
         Err(_) => Err(Problem::new(
             Code::SlowClient,
-            format!("nothing of the body came for {} s", IDLE.as_secs()),
+            format!("nothing of the body came for {} s", idle.as_secs()),
         )),
     }
 }
@@ -303,9 +304,8 @@ pub fn broken(error: PayloadError) -> Problem {
 
 /// Limits in force.
 pub fn limits(request: &HttpRequest) -> BodyLimits {
-    request
-        .app_data::<web::Data<BodyLimits>>()
-        .map_or(BodyLimits { json: 8 << 20, import: 1 << 30 }, |limits| ***limits)
+    let default = BodyLimits { json: 8 << 20, import: 1 << 30, idle: Duration::from_secs(30) };
+    request.app_data::<web::Data<BodyLimits>>().map_or(default, |limits| ***limits)
 }
 
 /// A header as text.
@@ -347,7 +347,8 @@ pub fn write_context(
     } else {
         Some(principal.name.to_string())
     };
-    Ok(WriteContext { if_match, author, message })
+    let act = request.extensions().get::<Act>().cloned();
+    Ok(WriteContext { if_match, author, message, act })
 }
 
 #[cfg(test)]

@@ -149,7 +149,8 @@ pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<
         question = service.question_with(question, parts)?;
     }
     let shared = service.clone();
-    Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?)
+    let work = move |progress: &Progress| shared.impact(&question, progress);
+    Ok(service.pool.run_while_awaited(work).await?)
 }
 
 /// Which target to explain.
@@ -295,7 +296,8 @@ pub async fn get_impact_table(
                 {"id": "germanium", "shocks": [{"select": {"country": "CHN", "product": "germanium"}}]},
                 {"id": "antimony", "shocks": [{"select": {"country": "CHN", "product": "antimony"}}]}],
                 "targets": [{"name": "defence", "select": {"product": "defence", "stage": "industry"}}]}))))),
-    responses((status = 200, description = "One answer a line", content_type = "application/x-ndjson", body = BatchLine)))]
+    responses((status = 200, description = "One answer a line", content_type = "application/x-ndjson", body = BatchLine),
+              (status = 202, description = "A job", body = super::jobs::JobAnswer)))]
 #[post("/v1/graphs/{g}/impacts/batch")]
 pub async fn post_impact_batch(
     service: App,
@@ -370,7 +372,8 @@ fn kept(service: &App, id: &str, what: &'static str) -> Result<Answer, Problem> 
         ("Which country hurts most" = (summary = "Every country x stage, ranked by the loss of semiconductors",
             value = json!({"units": {"group_by": ["country", "stage"]},
                 "targets": [{"name": "semiconductors", "select": {"product": "semiconductors", "stage": "industry"}}], "top": 20}))))),
-    responses((status = 200, description = "Units, worst first", body = KnockOutAnswer)))]
+    responses((status = 200, description = "Units, worst first", body = KnockOutAnswer),
+              (status = 202, description = "A job", body = super::jobs::JobAnswer)))]
 #[post("/v1/graphs/{g}/knock-outs")]
 pub async fn post_knock_outs(
     service: App,

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod api;
+mod attacks;
 mod cut_sets;
 mod database;
 mod errors;

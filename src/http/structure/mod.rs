@@ -128,12 +128,12 @@ async fn recalled(service: &App, id: &str) -> Result<(Asked, Estimate), Problem>
 /// Answers a question again and keeps the answer.
 async fn computed(service: &App, asked: Asked) -> Result<Answer, Problem> {
     let shared = service.clone();
-    let work = move || {
-        let answer = shared.structure(&asked, &Progress::silent())?;
+    let work = move |progress: &Progress| {
+        let answer = shared.structure(&asked, progress)?;
         shared.answers.put(answer.clone());
         Ok(answer)
     };
-    Ok(service.pool.run(work).await?)
+    Ok(service.pool.run_while_awaited(work).await?)
 }
 
 /// The answer of an id, kept or computed again.
