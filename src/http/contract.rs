@@ -2,7 +2,7 @@
 //! and answers, optional parameters. The rules stand here once instead of at each handler.
 //! And what types cannot say of their schemas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
@@ -30,6 +30,15 @@ pub fn complete(document: &mut Value) {
 }
 
 fn complete_schemas(schemas: &mut Object) {
+    // Generic types come with their parts written out: name those that have a name.
+    let names: HashMap<String, String> = schemas
+        .iter()
+        .filter(|(_, schema)| schema.get("properties").is_some())
+        .map(|(name, schema)| (schema.to_string(), format!("#/components/schemas/{name}")))
+        .collect();
+    for schema in schemas.values_mut() {
+        schema.as_object_mut().into_iter().flatten().for_each(|(_, part)| name_parts(part, &names));
+    }
     // Rows say what they are; in a body it may be left out where the path says it.
     for (name, kind) in
         [("NodeRecord", "node"), ("FlowRecord", "flow"), ("RequirementRecord", "requirement")]
@@ -68,6 +77,22 @@ fn complete_schemas(schemas: &mut Object) {
     }
 }
 
+fn name_parts(schema: &mut Value, names: &HashMap<String, String>) {
+    match schema {
+        Value::Object(object) => {
+            if object.contains_key("properties")
+                && let Some(name) = names.get(&Value::Object(object.clone()).to_string())
+            {
+                *schema = json!({ "$ref": name });
+                return;
+            }
+            object.values_mut().for_each(|part| name_parts(part, names));
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(|part| name_parts(part, names)),
+        _ => {}
+    }
+}
+
 fn complete_operation(path: &str, method: &str, operation: &mut Object) {
     let about = About::of(path, method, operation);
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
@@ -78,19 +103,35 @@ fn complete_operation(path: &str, method: &str, operation: &mut Object) {
             }
             // Filters share one description; keys differ by table.
             let filter = [("/flows", "to_country:USA"), ("/requirements", "rule:limiting")];
-            if parameter["name"] == "filter"
-                && let Some((_, example)) = filter.iter().find(|(end, _)| path.ends_with(end))
-            {
-                parameter["example"] = json!(example);
+            if let Some((_, example)) = filter.iter().find(|(end, _)| path.ends_with(end)) {
+                match parameter["name"].as_str() {
+                    Some("filter") => parameter["example"] = json!(example),
+                    Some("sort") if path.ends_with("/flows") => {
+                        parameter["example"] = json!("-quantity")
+                    }
+                    _ => {}
+                }
             }
         }
         parameters.extend(about.request_headers());
     }
+    let estimates = operation["parameters"].as_array().into_iter().flatten();
+    let estimates = estimates.into_iter().any(|parameter| parameter["name"] == "estimate");
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {
         return;
     };
+    if estimates
+        && let Some(schema) = responses["200"].pointer_mut("/content/application~1json/schema")
+    {
+        let answer = schema.take();
+        *schema = json!({"oneOf": [answer, {"$ref": "#/components/schemas/EstimateAnswer"}]});
+    }
     for (status, response) in responses.iter_mut() {
         problem_media_type(response);
+        if status == "202" {
+            response["content"] = json!({"application/json":
+                {"schema": {"$ref": "#/components/schemas/JobAnswer"}}});
+        }
         let headers = about.answer_headers(status);
         if let Some(response) = response.as_object_mut() {
             response.insert("headers".into(), Value::Object(headers));

@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::App;
 use super::guard::who;
@@ -205,11 +206,49 @@ pub async fn parse_body<T: DeserializeOwned + Send + 'static>(
     service.pool.run(move || Ok(parse_json(&bytes))).await?
 }
 
-/// Parses JSON.
+/// Parses JSON. A number such as `3.0` is taken for an integer where one is asked for, as JSON
+/// Schema has it.
 ///
 /// # Errors
 /// Syntax, depth, unknown fields and wrong types, with line and column or the path.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Types with named fields would take a list of their values too.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(Code::InvalidBody, "the body is a list")
+            .hint("send a JSON object: {\"name\": value}"));
+    }
+    let problem = match parse_strictly(bytes) {
+        Ok(parsed) => return Ok(parsed),
+        Err(problem) => problem,
+    };
+    let asked_for_integer = problem.detail.starts_with("invalid type: floating point");
+    if asked_for_integer && let Ok(mut value) = serde_json::from_slice(bytes) {
+        whole_numbers(&mut value);
+        if let Ok(parsed) = serde_json::from_value(value) {
+            return Ok(parsed);
+        }
+    }
+    Err(problem)
+}
+
+/// Makes integers of numbers without a fraction.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        // Beyond 2^53 a float does not say which integer is meant.
+        Value::Number(number) => {
+            let whole =
+                number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() <= 9_007_199_254_740_992.0);
+            if let Some(whole) = whole.filter(|_| number.is_f64()) {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
+fn parse_strictly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     use serde_json::error::Category;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut reader);
@@ -232,7 +271,9 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if text.starts_with("recursion limit") {
         return Err(at(Problem::new(Code::JsonTooDeep, "nested deeper than 128 levels"), &error));
     }
-    if error.classify() != Category::Data {
+    // An object where a name is expected is reported as bad syntax, though it is none.
+    let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    if error.classify() != Category::Data && !is_json() {
         let mut problem = Problem::new(Code::MalformedJson, text);
         let nan = ["NaN", "Infinity", "nan", "inf"]
             .iter()
@@ -374,6 +415,20 @@ mod tests {
         assert_eq!(problem.param.as_deref(), Some("shocks[0].loss"));
         let problem = parse_json::<ScenarioBody>(br#"{"shocks":[{"los":1}]}"#).unwrap_err();
         assert_eq!(problem.param.as_deref(), Some("shocks[0].los"));
+    }
+
+    #[test]
+    fn what_is_json_but_does_not_fit_is_told_so() {
+        // A name is asked for, an object came.
+        let problem = parse_json::<ScenarioBody>(br#"{"model":{"mode":{}}}"#).unwrap_err();
+        assert_eq!(problem.code, Code::InvalidBody);
+        assert_eq!(problem.param.as_deref(), Some("model.mode"));
+        let problem = parse_json::<ScenarioBody>(b" []").unwrap_err();
+        assert_eq!(problem.code, Code::InvalidBody);
+        // One kind of number.
+        assert_eq!(parse_json::<ScenarioBody>(br#"{"draws":712.0}"#).unwrap().draws, Some(712));
+        let problem = parse_json::<ScenarioBody>(br#"{"draws":712.5}"#).unwrap_err();
+        assert_eq!((problem.code, problem.param.as_deref()), (Code::InvalidBody, Some("draws")));
     }
 
     #[test]

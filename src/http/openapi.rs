@@ -7,9 +7,11 @@ use utoipa::openapi::OpenApi as Document;
 use utoipa_actix_web::AppExt;
 
 use super::contract;
+use super::jobs::JobAnswer;
 use super::problem::Problem;
 use super::reports::Colours;
 use super::router::routes;
+use super::structure::EstimateAnswer;
 
 /// Title, licence and tags.
 #[derive(OpenApi)]
@@ -33,7 +35,7 @@ use super::router::routes;
         (name = "Operations", description = "Jobs, health, readiness, version, problem codes.\n\
             For those who run the server."),
     ),
-    components(schemas(Problem, Colours))
+    components(schemas(Problem, Colours, EstimateAnswer, JobAnswer))
 )]
 pub struct ApiDoc;
 

@@ -1,9 +1,10 @@
 //! The OpenAPI document in version 3.0, for client generators that do not read 3.1.
 //!
 //! 3.0 is another dialect of JSON Schema: `nullable` instead of the type `null`, `enum` instead of
-//! `const`, a `$ref` stands alone. Generators of that age also want one success answer for each
-//! operation, so the 202 of work that may become a job is left out: such a client sends
-//! `Prefer: wait`, or asks for the job by itself.
+//! `const`, a `$ref` stands alone. Generators of that age also want one success answer and one kind
+//! of error for each operation: the 202 of work that may become a job is left out (such a client
+//! sends `Prefer: wait`, or asks for the job by itself), `default` is called `5XX`, and problems
+//! stand under `application/json` too, the only media type that they make types of.
 
 use serde_json::{Map, Value, json};
 
@@ -27,7 +28,10 @@ pub fn document_json_30() -> Value {
         schemas.values_mut().for_each(schema);
     }
     let answers = document.pointer_mut("/components/responses").and_then(Value::as_object_mut);
-    answers.into_iter().flatten().for_each(|(_, answer)| contents(answer));
+    for (_, answer) in answers.into_iter().flatten() {
+        contents(answer);
+        twice(answer);
+    }
     let items = document.get_mut("paths").and_then(Value::as_object_mut);
     let operations = items.into_iter().flatten().filter_map(|(_, item)| item.as_object_mut());
     for (_, found) in operations.flatten() {
@@ -60,7 +64,21 @@ fn operation(operation: &mut Value) {
     if responses.contains_key("200") {
         responses.remove("202");
     }
-    responses.values_mut().for_each(contents);
+    if let Some(other) = responses.remove("default") {
+        responses.insert("5XX".into(), other);
+    }
+    for response in responses.values_mut() {
+        contents(response);
+        twice(response);
+    }
+}
+
+/// Problems under `application/json` too.
+fn twice(response: &mut Value) {
+    let Some(content) = response.get_mut("content").and_then(Value::as_object_mut) else { return };
+    if let Some(problem) = content.get("application/problem+json").cloned() {
+        content.insert("application/json".into(), problem);
+    }
 }
 
 fn contents(holder: &mut Value) {

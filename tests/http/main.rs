@@ -13,5 +13,6 @@ mod server;
 mod structure;
 #[path = "../support/mod.rs"]
 mod support;
+mod telemetry;
 mod timeline;
 mod uncertainty;
