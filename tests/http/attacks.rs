@@ -14,20 +14,9 @@ use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.base.trim_start_matches("http://")).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream
-}
-
-/// Sends bytes as they are and gives the status of the answer.
-fn raw(server: &Server, bytes: &[u8]) -> String {
-    let mut stream = connect(server);
-    stream.write_all(bytes).unwrap();
-    let mut answer = [0; 4096];
-    let read = stream.read(&mut answer).unwrap_or(0);
-    let text = String::from_utf8_lossy(&answer[..read]).into_owned();
-    text.split(' ').nth(1).unwrap_or_default().to_owned()
+/// Status of the answer to bytes that are sent as they are.
+fn status(server: &Server, bytes: &[u8]) -> String {
+    server.raw(bytes).split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -126,13 +115,13 @@ fn oversized_requests_are_refused_before_they_are_read() {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nContent-Length: 99999999999\r\n\r\n"
         );
-        assert_eq!(raw(&server, head.as_bytes()), "413", "{path}");
+        assert_eq!(status(&server, head.as_bytes()), "413", "{path}");
         // Not said: stopped at the limit.
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n"
         );
         let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-        let mut stream = connect(&server);
+        let mut stream = server.connect();
         stream.write_all(head.as_bytes()).unwrap();
         // The server may answer and close while the rest is under way.
         let sent = (0..64).take_while(|_| stream.write_all(chunk.as_bytes()).is_ok()).count();
@@ -144,8 +133,8 @@ fn oversized_requests_are_refused_before_they_are_read() {
     // A head beyond what is read at all.
     let head =
         format!("GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "a".repeat(1 << 20));
-    let status = raw(&server, head.as_bytes());
-    assert!(["431", "400", ""].contains(&&*status), "{status}");
+    let found = status(&server, head.as_bytes());
+    assert!(["431", "400", ""].contains(&&*found), "{found}");
     // JSON that is deep rather than long.
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     server
@@ -175,7 +164,7 @@ fn a_body_that_stops_coming_is_let_go() {
         let part = format!(
             "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nContent-Length: 1000\r\n\r\n{{"
         );
-        assert_eq!(raw(&server, part.as_bytes()), "408", "{path}");
+        assert_eq!(status(&server, part.as_bytes()), "408", "{path}");
         assert!(start.elapsed() < Duration::from_secs(15));
     }
     assert_eq!(server.get("/v1/graphs/g").ok(200)["version"], 0);
@@ -208,7 +197,7 @@ fn a_cancelled_request_frees_its_work() {
          Prefer: wait\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let mut stream = connect(&server);
+    let mut stream = server.connect();
     stream.write_all(request.as_bytes()).unwrap();
     // The only thread is busy: a short wait brings no answer.
     stream.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
