@@ -8,6 +8,10 @@ use tokio::sync::oneshot;
 use super::error::ServiceError;
 use crate::analysis::Progress;
 
+/// How far jobs stand back (0: not at all, 19: only when nobody else wants the processor).
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
 /// Asks work to stop when whoever waits for it is gone.
 struct Waiting(Arc<Progress>);
 
@@ -32,6 +36,20 @@ impl CpuPool {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("cpu-{i}"))
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// As [`CpuPool::new`], for work that can wait: where the system knows it (Linux), its threads
+    /// give way to all others, so that small answers stay quick while long work uses what is left.
+    ///
+    /// # Errors
+    /// As [`CpuPool::new`].
+    pub fn in_background(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("job-{i}"))
+            .start_handler(|_| give_way())
             .build()?;
         Ok(Self { pool })
     }
@@ -92,6 +110,18 @@ impl CpuPool {
     }
 }
 
+/// Lowers the priority of this thread. On Linux a thread's id stands for the thread alone.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    let me = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(me), NICENESS) {
+        tracing::debug!(%error, "jobs run at the priority of everything else");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
+
 /// The text of a panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
@@ -121,6 +151,15 @@ mod tests {
         seen.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
         // The only thread is free again.
         assert_eq!(pool.run_while_awaited(|_| Ok(1)).await.unwrap(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn background_work_gives_way() {
+        let nice = || Ok(rustix::process::getpriority_process(Some(rustix::thread::gettid())));
+        let front = CpuPool::new(1).unwrap().run(nice).await.unwrap().unwrap();
+        let back = CpuPool::in_background(1).unwrap().run(nice).await.unwrap().unwrap();
+        assert!(back > front, "{back} {front}");
     }
 
     #[tokio::test]
