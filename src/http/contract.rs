@@ -18,6 +18,7 @@ pub fn complete(document: &mut Value) {
     {
         complete_schemas(schemas);
     }
+    unsigned(document);
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, item) in paths.iter_mut() {
         let Some(item) = item.as_object_mut() else { continue };
@@ -26,6 +27,23 @@ pub fn complete(document: &mut Value) {
                 complete_operation(path, method, operation);
             }
         }
+    }
+}
+
+/// An integer of 64 bits that is never negative goes up to 2^64 - 1, not 2^63 - 1.
+fn unsigned(part: &mut Value) {
+    match part {
+        Value::Object(fields) => {
+            let from_zero = fields.get("minimum").is_some_and(|least| least == 0);
+            for (signed, without_sign) in [("int64", "uint64"), ("int32", "uint32")] {
+                if from_zero && fields.get("format").is_some_and(|format| format == signed) {
+                    fields.insert("format".into(), json!(without_sign));
+                }
+            }
+            fields.values_mut().for_each(unsigned);
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(unsigned),
+        _ => {}
     }
 }
 
@@ -61,19 +79,26 @@ fn complete_schemas(schemas: &mut Object) {
             property.as_object_mut().map(|p| p.remove("default"));
         }
     }
-    // A closed schema cannot be part of a larger one: it would refuse what the others add.
-    let closed = |schema: &Value| schema["additionalProperties"] == false;
     let known = schemas.clone();
-    for schema in schemas.values_mut() {
-        for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
-            let name = part["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
-            if let Some(found) = known.get(name).filter(|found| closed(found)) {
-                *part = found.clone();
-            }
-            if closed(part) {
-                part.as_object_mut().map(|p| p.remove("additionalProperties"));
-            }
+    schemas.values_mut().for_each(|schema| open_parts(schema, &known));
+}
+
+/// A closed schema cannot be part of a larger one: it would refuse what the others add.
+fn open_parts(schema: &mut Value, known: &Object) {
+    let closed = |schema: &Value| schema["additionalProperties"] == false;
+    for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        let name = part["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
+        if let Some(found) = known.get(name).filter(|found| closed(found)) {
+            *part = found.clone();
         }
+        if closed(part) {
+            part.as_object_mut().map(|p| p.remove("additionalProperties"));
+        }
+    }
+    match schema {
+        Value::Object(fields) => fields.values_mut().for_each(|part| open_parts(part, known)),
+        Value::Array(parts) => parts.iter_mut().for_each(|part| open_parts(part, known)),
+        _ => {}
     }
 }
 

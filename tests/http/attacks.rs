@@ -45,8 +45,9 @@ fn ids_that_climb_out_name_nothing() {
         reply.problem(404, "not_found");
     }
     server.put(&format!("/v1/graphs/{up}"), &json!({})).problem(400, "invalid_parameter");
-    // A node may be called anything: it is a key in the store, not a file.
-    server.put(&format!("/v1/graphs/g/nodes/{up}"), &json!({})).ok(201);
+    server.put(&format!("/v1/graphs/g/nodes/{up}"), &json!({})).problem(422, "invalid_change");
+    // With single dots a node may be called like a path: it is a key in the store, not a file.
+    server.put("/v1/graphs/g/nodes/.%2fsecret.json", &json!({})).ok(201);
     assert_eq!(std::fs::read_to_string(&secret).unwrap(), "{\"secret\": 1}");
 }
 
@@ -76,7 +77,7 @@ fn what_users_send_does_not_forge_log_lines_or_headers() {
     let forged = "%0d%0a%7B%22level%22:%22FORGED%22%7D";
     let answers = [
         send(&format!("GET /v1/graphs/a{forged} HTTP/1.0\r\nHost: x\r\n\r\n")),
-        send(&format!("GET /v1/graphs?filter=a{forged} HTTP/1.0\r\nHost: x\r\n\r\n")),
+        send(&format!("GET /v1/graphs?limit=a{forged} HTTP/1.0\r\nHost: x\r\n\r\n")),
         send(&format!(
             "GET /v1/absent{forged} HTTP/1.0\r\nHost: x\r\nUser-Agent: a\t{{\"level\":\"FORGED\"}}\r\n\r\n"
         )),
