@@ -60,7 +60,7 @@ pub async fn get_comparison(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(answer) = service.answers.get(&path) {
+    if let Some(answer) = service.answers.at("comparisons", &path) {
         return Ok(permanent(answer));
     }
     let (shared, id) = (service.clone(), path.into_inner());

@@ -73,7 +73,7 @@ pub async fn ask(
 /// # Errors
 /// An id that was never answered.
 pub async fn again(service: &App, collection: &'static str, id: &str) -> Result<Answer, Problem> {
-    if let Some(answer) = service.answers.get(id) {
+    if let Some(answer) = service.answers.at(collection, id) {
         return Ok(answer);
     }
     let question = question(service, collection, id).await?;

@@ -139,7 +139,7 @@ pub async fn get_impact(
 /// The answer behind an id, with further parts.
 pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<Answer, Problem> {
     if parts.is_empty()
-        && let Some(answer) = service.answers.get(id)
+        && let Some(answer) = service.answers.at("impacts", id)
     {
         return Ok(answer);
     }
@@ -344,15 +344,15 @@ pub async fn get_batch(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = kept(&service, &path, "batch")?;
+    let answer = kept(&service, "batches", &path, "batch")?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/x-ndjson"))
         .insert_header((ETAG, etag(answer.version)))
         .body(answer.body))
 }
 
-fn kept(service: &App, id: &str, what: &'static str) -> Result<Answer, Problem> {
-    service.answers.get(id).ok_or_else(|| {
+fn kept(service: &App, collection: &str, id: &str, what: &'static str) -> Result<Answer, Problem> {
+    service.answers.at(collection, id).ok_or_else(|| {
         ServiceError::Absent {
             what,
             name: id.to_owned(),
@@ -416,5 +416,5 @@ pub async fn get_knock_outs(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(kept(&service, &path, "ranking")?))
+    Ok(permanent(kept(&service, "knock-outs", &path, "ranking")?))
 }

@@ -28,7 +28,7 @@ pub(super) async fn once_more(
     part: Option<Include>,
 ) -> Result<Result<Answer, HttpResponse>, Problem> {
     if part.is_none()
-        && let Some(answer) = service.answers.get(id)
+        && let Some(answer) = service.answers.at("impacts", id)
     {
         return Ok(Ok(answer));
     }

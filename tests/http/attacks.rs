@@ -52,6 +52,20 @@ fn ids_that_climb_out_name_nothing() {
 }
 
 #[test]
+fn an_answer_is_only_at_its_own_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--no-seed"]);
+    server.put("/v1/graphs/g", &json!({})).ok(201);
+    server.import("g", "", &large(50)).ok(200);
+    let made = server.post("/v1/graphs/g/centrality", &json!({"measure": "degree"})).ok(200);
+    let id = made["id"].as_str().unwrap();
+    server.get(&format!("/v1/structure/{id}")).ok(200);
+    for collection in ["impacts", "batches", "knock-outs", "comparisons", "cut-sets"] {
+        server.get(&format!("/v1/{collection}/{id}")).problem(404, "not_found");
+    }
+}
+
+#[test]
 fn what_users_send_does_not_forge_log_lines_or_headers() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");

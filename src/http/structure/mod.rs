@@ -104,7 +104,7 @@ pub async fn get_structure(
     request: HttpRequest,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(answer) = service.answers.get(&path) {
+    if let Some(answer) = service.answers.at("structure", &path) {
         return Ok(permanent(answer));
     }
     let (asked, estimate) = recalled(&service, &path).await?;
@@ -138,7 +138,7 @@ async fn computed(service: &App, asked: Asked) -> Result<Answer, Problem> {
 
 /// The answer of an id, kept or computed again.
 async fn again(service: &App, id: &str) -> Result<Answer, Problem> {
-    if let Some(answer) = service.answers.get(id) {
+    if let Some(answer) = service.answers.at("structure", id) {
         return Ok(answer);
     }
     let (asked, estimate) = recalled(service, id).await?;
