@@ -79,7 +79,7 @@ pub struct Config {
     pub jobs_per_principal: usize,
     /// Most memory that the process should use, in MiB; heavier work is refused (0: no budget).
     pub memory_budget_mib: u64,
-    /// Seconds that a client has for the head of its request.
+    /// Seconds that a client has for the head of its request, and may be silent within its body.
     pub request_timeout_seconds: u64,
     /// Seconds that running requests get when the server stops.
     pub shutdown_seconds: u64,
@@ -178,7 +178,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("rate_limit", "requests a second of each principal, 0 for no limit"),
     ("rate_burst", "requests at once, 0 for rate_limit"),
     ("otlp_endpoint", "address of an OpenTelemetry collector (OTLP over HTTP)"),
-    ("request_timeout_seconds", "time that a client has for the head of its request"),
+    (
+        "request_timeout_seconds",
+        "time that a client has for the head of its request, and may be silent within its body",
+    ),
     ("shutdown_seconds", "time for running requests when the server stops"),
     ("log", "pretty or json"),
     ("log_filter", "what is logged, for example info or chokepoint=debug"),

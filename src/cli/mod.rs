@@ -65,7 +65,11 @@ enum Command {
     #[command(subcommand)]
     Config(keys::ConfigCommand),
     /// Print the OpenAPI document.
-    Openapi,
+    Openapi {
+        /// Version of OpenAPI; 3.0 is for client generators that do not read 3.1.
+        #[arg(long, value_name = "VERSION", default_value = "3.1", value_parser = ["3.1", "3.0"])]
+        version: String,
+    },
 }
 
 /// Flags that most commands take.
@@ -163,8 +167,9 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => store::restore(&args),
         Command::Keys(command) => keys::keys(&command),
         Command::Config(command) => keys::config(&command),
-        Command::Openapi => {
-            print!("{}", chokepoint::http::openapi::document_text());
+        Command::Openapi { version } => {
+            use chokepoint::http::{openapi::document_text, openapi_30::document_text_30};
+            print!("{}", if version == "3.0" { document_text_30() } else { document_text() });
             Ok(())
         }
     };

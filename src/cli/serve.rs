@@ -60,6 +60,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         limits: BodyLimits {
             json: config.json_limit_mib << 20,
             import: config.import_limit_mib << 20,
+            idle: Duration::from_secs(config.request_timeout_seconds),
         },
         shutdown_seconds: config.shutdown_seconds,
         request_timeout: Duration::from_secs(config.request_timeout_seconds),

@@ -53,14 +53,17 @@ pub async fn revoke_key(service: App, path: web::Path<String>) -> Result<HttpRes
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// From this time on (ISO 8601).
+    #[param(format = DateTime)]
     from: Option<String>,
     /// Before this time (ISO 8601).
+    #[param(format = DateTime)]
     to: Option<String>,
     /// Only acts of this principal.
     who: Option<String>,
     /// Only writes to this graph.
     graph: Option<String>,
     /// Most entries (default 100, at most 1000).
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 

@@ -55,7 +55,7 @@ pub async fn get_comparison(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(answer) = service.answers.get(&path) {
+    if let Some(answer) = service.answers.at("comparisons", &path) {
         return Ok(permanent(answer));
     }
     let (shared, id) = (service.clone(), path.into_inner());
@@ -65,5 +65,5 @@ pub async fn get_comparison(
     if wants_job(&request, estimate)? {
         return respond(&service, &request, "comparison", estimate, work).await;
     }
-    Ok(permanent(service.pool.run(move || work(&Progress::silent())).await?))
+    Ok(permanent(service.pool.run_while_awaited(work).await?))
 }

@@ -73,12 +73,13 @@ pub async fn ask(
 /// # Errors
 /// An id that was never answered.
 pub async fn again(service: &App, collection: &'static str, id: &str) -> Result<Answer, Problem> {
-    if let Some(answer) = service.answers.get(id) {
+    if let Some(answer) = service.answers.at(collection, id) {
         return Ok(answer);
     }
     let question = question(service, collection, id).await?;
     let shared = service.clone();
-    Ok(service.pool.run(move || shared.cut_answer(&question, &Progress::silent())).await?)
+    let work = move |progress: &Progress| shared.cut_answer(&question, progress);
+    Ok(service.pool.run_while_awaited(work).await?)
 }
 
 async fn question(
@@ -153,8 +154,8 @@ async fn stream_sets(service: &App, id: &str, query: SetsQuery) -> Result<HttpRe
     let shared = service.clone();
     let (solved, sets) = service
         .pool
-        .run(move || {
-            let solved = shared.solve_cut(&asked, &Progress::silent())?;
+        .run_while_awaited(move |progress| {
+            let solved = shared.solve_cut(&asked, progress)?;
             let sets = solved.stream(position)?;
             Ok((solved, sets))
         })
@@ -167,7 +168,7 @@ async fn stream_sets(service: &App, id: &str, query: SetsQuery) -> Result<HttpRe
             return None;
         }
         let made = pool
-            .run(move || {
+            .run_while_awaited(move |progress| {
                 let most = usize::try_from(left).unwrap_or(usize::MAX).min(CHUNK);
                 let broken = |error| {
                     tracing::warn!(%error, "a listing of cut sets ended early");
@@ -175,7 +176,7 @@ async fn stream_sets(service: &App, id: &str, query: SetsQuery) -> Result<HttpRe
                 };
                 let chunk: Vec<Vec<u32>> =
                     sets.by_ref().take(most).collect::<Result<_, _>>().map_err(broken)?;
-                let views = solved.views(&chunk, position + 1, 0, &Progress::silent())?;
+                let views = solved.views(&chunk, position + 1, 0, progress)?;
                 let mut text = Vec::with_capacity(views.len() * 200);
                 for view in &views {
                     serde_json::to_writer(&mut text, view).map_err(|_| ServiceError::Internal)?;
@@ -274,9 +275,9 @@ pub async fn get_cut_set_impact(
     let shared = service.clone();
     let answer = service
         .pool
-        .run(move || {
+        .run_while_awaited(move |progress| {
             let impact = shared.cut_impact(&question, rank)?;
-            shared.impact(&impact, &Progress::silent())
+            shared.impact(&impact, progress)
         })
         .await?;
     Ok(answered(answer))

@@ -18,6 +18,7 @@ use crate::service::search::{Hit, search};
 #[into_params(parameter_in = Query)]
 pub struct WalkQuery {
     /// Most steps (default 3).
+    #[param(minimum = 1, maximum = 1000)]
     pub depth: Option<u32>,
     /// Walk only along flows of these products; `|` between several.
     pub product: Option<String>,
@@ -79,9 +80,10 @@ pub async fn get_downstream(
 #[into_params(parameter_in = Query)]
 pub struct SearchQuery {
     /// Words that must all occur in an id or name.
-    #[param(example = "gallium")]
+    #[param(example = "gallium", min_length = 1)]
     pub q: String,
     /// Most results (default 20, most 1000).
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// Version of the graph (default: the newest).
     pub at: Option<u64>,

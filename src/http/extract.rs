@@ -12,26 +12,28 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::App;
 use super::guard::who;
 use super::problem::{Code, Problem};
 use crate::model::selector::suggest;
 use crate::service::ServiceError;
+use crate::service::access::audit::Act;
 use crate::service::graphs::WriteContext;
 
-/// How long a client may be silent in the middle of a body.
-const IDLE: Duration = Duration::from_secs(30);
 /// Bodies above this are parsed on the pool.
 const PARSE_ON_POOL: usize = 256 << 10;
 
-/// How large bodies may be.
+/// How large bodies may be, and how slow.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     /// JSON bodies, in bytes.
     pub json: usize,
     /// Imported files, in bytes.
     pub import: u64,
+    /// How long a client may be silent in the middle of a body.
+    pub idle: Duration,
 }
 
 /// The query string as `T`; unknown parameters are refused.
@@ -135,11 +137,11 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
         .param(CONTENT_TYPE.as_str())
         .hint("send Content-Type: application/json"));
     }
-    let limit = limits(request).json;
+    let BodyLimits { json: limit, idle, .. } = limits(request);
     declared_length(request, limit as u64)?;
     let mut payload = unpacked(request, payload)?;
     let mut body = BytesMut::new();
-    while let Some(chunk) = next_chunk(&mut payload).await? {
+    while let Some(chunk) = next_chunk(&mut payload, idle).await? {
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit as u64));
         }
@@ -152,15 +154,15 @@ pub async fn read_json(request: &HttpRequest, payload: &mut Payload) -> Result<B
 ///
 /// # Errors
 /// A transfer that broke off, is malformed or stands still.
-pub async fn next_chunk<S>(payload: &mut S) -> Result<Option<Bytes>, Problem>
+pub async fn next_chunk<S>(payload: &mut S, idle: Duration) -> Result<Option<Bytes>, Problem>
 where
     S: futures_util::Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
-    match tokio::time::timeout(IDLE, payload.next()).await {
+    match tokio::time::timeout(idle, payload.next()).await {
         Ok(chunk) => chunk.transpose().map_err(broken),
         Err(_) => Err(Problem::new(
             Code::SlowClient,
-            format!("nothing of the body came for {} s", IDLE.as_secs()),
+            format!("nothing of the body came for {} s", idle.as_secs()),
         )),
     }
 }
@@ -204,11 +206,49 @@ pub async fn parse_body<T: DeserializeOwned + Send + 'static>(
     service.pool.run(move || Ok(parse_json(&bytes))).await?
 }
 
-/// Parses JSON.
+/// Parses JSON. A number such as `3.0` is taken for an integer where one is asked for, as JSON
+/// Schema has it.
 ///
 /// # Errors
 /// Syntax, depth, unknown fields and wrong types, with line and column or the path.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Types with named fields would take a list of their values too.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(Code::InvalidBody, "the body is a list")
+            .hint("send a JSON object: {\"name\": value}"));
+    }
+    let problem = match parse_strictly(bytes) {
+        Ok(parsed) => return Ok(parsed),
+        Err(problem) => problem,
+    };
+    let asked_for_integer = problem.detail.starts_with("invalid type: floating point");
+    if asked_for_integer && let Ok(mut value) = serde_json::from_slice(bytes) {
+        whole_numbers(&mut value);
+        if let Ok(parsed) = serde_json::from_value(value) {
+            return Ok(parsed);
+        }
+    }
+    Err(problem)
+}
+
+/// Makes integers of numbers without a fraction.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        // Beyond 2^53 a float does not say which integer is meant.
+        Value::Number(number) => {
+            let whole =
+                number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() <= 9_007_199_254_740_992.0);
+            if let Some(whole) = whole.filter(|_| number.is_f64()) {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        _ => {}
+    }
+}
+
+fn parse_strictly<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     use serde_json::error::Category;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let parsed = serde_path_to_error::deserialize(&mut reader);
@@ -231,7 +271,9 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if text.starts_with("recursion limit") {
         return Err(at(Problem::new(Code::JsonTooDeep, "nested deeper than 128 levels"), &error));
     }
-    if error.classify() != Category::Data {
+    // An object where a name is expected is reported as bad syntax, though it is none.
+    let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    if error.classify() != Category::Data && !is_json() {
         let mut problem = Problem::new(Code::MalformedJson, text);
         let nan = ["NaN", "Infinity", "nan", "inf"]
             .iter()
@@ -303,9 +345,8 @@ pub fn broken(error: PayloadError) -> Problem {
 
 /// Limits in force.
 pub fn limits(request: &HttpRequest) -> BodyLimits {
-    request
-        .app_data::<web::Data<BodyLimits>>()
-        .map_or(BodyLimits { json: 8 << 20, import: 1 << 30 }, |limits| ***limits)
+    let default = BodyLimits { json: 8 << 20, import: 1 << 30, idle: Duration::from_secs(30) };
+    request.app_data::<web::Data<BodyLimits>>().map_or(default, |limits| ***limits)
 }
 
 /// A header as text.
@@ -347,7 +388,8 @@ pub fn write_context(
     } else {
         Some(principal.name.to_string())
     };
-    Ok(WriteContext { if_match, author, message })
+    let act = request.extensions().get::<Act>().cloned();
+    Ok(WriteContext { if_match, author, message, act })
 }
 
 #[cfg(test)]
@@ -373,6 +415,20 @@ mod tests {
         assert_eq!(problem.param.as_deref(), Some("shocks[0].loss"));
         let problem = parse_json::<ScenarioBody>(br#"{"shocks":[{"los":1}]}"#).unwrap_err();
         assert_eq!(problem.param.as_deref(), Some("shocks[0].los"));
+    }
+
+    #[test]
+    fn what_is_json_but_does_not_fit_is_told_so() {
+        // A name is asked for, an object came.
+        let problem = parse_json::<ScenarioBody>(br#"{"model":{"mode":{}}}"#).unwrap_err();
+        assert_eq!(problem.code, Code::InvalidBody);
+        assert_eq!(problem.param.as_deref(), Some("model.mode"));
+        let problem = parse_json::<ScenarioBody>(b" []").unwrap_err();
+        assert_eq!(problem.code, Code::InvalidBody);
+        // One kind of number.
+        assert_eq!(parse_json::<ScenarioBody>(br#"{"draws":712.0}"#).unwrap().draws, Some(712));
+        let problem = parse_json::<ScenarioBody>(br#"{"draws":712.5}"#).unwrap_err();
+        assert_eq!((problem.code, problem.param.as_deref()), (Code::InvalidBody, Some("draws")));
     }
 
     #[test]

@@ -244,12 +244,29 @@ pub async fn guard(
         request.extensions_mut().insert(principal);
     }
     let id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+    let act = need.audited.then(|| {
+        service.audit.begin(AuditEntry {
+            time: String::new(),
+            who: name,
+            method: method.to_string(),
+            path: path.clone(),
+            graph: need.graph.map(str::to_owned),
+            version: None,
+            status: 0,
+            request_id: id,
+        })
+    });
+    if let Some(act) = &act {
+        request.extensions_mut().insert(act.clone());
+    }
+    // From here on the act is logged, also if the client goes away and this future is dropped.
+    let ending = act.map(|act| service.audit.ending(act));
     let response = match checked {
         Ok(()) => next.call(request).await.map(ServiceResponse::map_into_boxed_body),
         // As a response, so that the problem reaches the edge whole.
         Err(problem) => Ok(request.into_response(problem.error_response())),
     };
-    if need.audited {
+    if let Some(ending) = ending {
         let (status, version) = match &response {
             Ok(response) => (
                 response.status().as_u16(),
@@ -257,16 +274,7 @@ pub async fn guard(
             ),
             Err(error) => (error.as_response_error().status_code().as_u16(), None),
         };
-        service.audit.add(AuditEntry {
-            time: String::new(),
-            who: name,
-            method: method.to_string(),
-            graph: need.graph.map(str::to_owned),
-            version: version.map(|v| v.trim_matches('"').to_owned()),
-            status,
-            request_id: id,
-            path: path.clone(),
-        });
+        ending.with(status, version.map(|v| v.trim_matches('"').to_owned()));
     }
     response
 }

@@ -122,7 +122,7 @@ pub async fn get_impact(
 /// The answer behind an id, with further parts.
 pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<Answer, Problem> {
     if parts.is_empty()
-        && let Some(answer) = service.answers.get(id)
+        && let Some(answer) = service.answers.at("impacts", id)
     {
         return Ok(answer);
     }
@@ -132,7 +132,8 @@ pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<
         question = service.question_with(question, parts)?;
     }
     let shared = service.clone();
-    Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?)
+    let work = move |progress: &Progress| shared.impact(&question, progress);
+    Ok(service.pool.run_while_awaited(work).await?)
 }
 
 /// Which target to explain.
@@ -278,7 +279,8 @@ pub async fn get_impact_table(
                 {"id": "germanium", "shocks": [{"select": {"country": "CHN", "product": "germanium"}}]},
                 {"id": "antimony", "shocks": [{"select": {"country": "CHN", "product": "antimony"}}]}],
                 "targets": [{"name": "defence", "select": {"product": "defence", "stage": "industry"}}]}))))),
-    responses((status = 200, description = "One answer a line", content_type = "application/x-ndjson", body = BatchLine)))]
+    responses((status = 200, description = "One answer a line", content_type = "application/x-ndjson", body = BatchLine),
+              (status = 202, description = "A job", body = super::jobs::JobAnswer)))]
 #[post("/v1/graphs/{g}/impacts/batch")]
 pub async fn post_impact_batch(
     service: App,
@@ -325,15 +327,15 @@ pub async fn get_batch(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    let answer = kept(&service, &path, "batch")?;
+    let answer = kept(&service, "batches", &path, "batch")?;
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "application/x-ndjson"))
         .insert_header((ETAG, etag(answer.version)))
         .body(answer.body))
 }
 
-fn kept(service: &App, id: &str, what: &'static str) -> Result<Answer, Problem> {
-    service.answers.get(id).ok_or_else(|| {
+fn kept(service: &App, collection: &str, id: &str, what: &'static str) -> Result<Answer, Problem> {
+    service.answers.at(collection, id).ok_or_else(|| {
         ServiceError::Absent {
             what,
             name: id.to_owned(),
@@ -350,7 +352,8 @@ fn kept(service: &App, id: &str, what: &'static str) -> Result<Answer, Problem> 
         ("Which country hurts most" = (summary = "Every country x stage, ranked by the loss of semiconductors",
             value = json!({"units": {"group_by": ["country", "stage"]},
                 "targets": [{"name": "semiconductors", "select": {"product": "semiconductors", "stage": "industry"}}], "top": 20}))))),
-    responses((status = 200, description = "Units, worst first", body = KnockOutAnswer)))]
+    responses((status = 200, description = "Units, worst first", body = KnockOutAnswer),
+              (status = 202, description = "A job", body = super::jobs::JobAnswer)))]
 #[post("/v1/graphs/{g}/knock-outs")]
 pub async fn post_knock_outs(
     service: App,
@@ -393,5 +396,5 @@ pub async fn get_knock_outs(
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(kept(&service, &path, "ranking")?))
+    Ok(permanent(kept(&service, "knock-outs", &path, "ranking")?))
 }

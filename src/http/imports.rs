@@ -1,6 +1,5 @@
 //! Imports: the body streams into the importer, never held whole.
 
-use actix_web::dev::Decompress;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, get, post, web};
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
@@ -8,7 +7,9 @@ use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
-use super::extract::{Params, declared_length, limits, next_chunk, too_large, write_context};
+use super::extract::{
+    BodyLimits, Params, declared_length, limits, next_chunk, too_large, unpacked, write_context,
+};
 use super::graphs::Nothing;
 use super::guard::who;
 use super::jobs::accepted;
@@ -92,7 +93,7 @@ pub async fn import_graph(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let format = format_of(&request)?;
-    let limit = limits(&request).import;
+    let BodyLimits { import: limit, idle, .. } = limits(&request);
     declared_length(&request, limit)?;
     let query = query.0;
     let asked = ImportRequest {
@@ -112,11 +113,10 @@ pub async fn import_graph(
         _ => Some(service.import(asked, format)?),
     };
 
-    // `Content-Encoding` is undone here; the limit counts what comes out.
-    let mut payload = Decompress::from_headers(payload, request.headers());
+    let mut payload = unpacked(&request, &mut payload.into_inner())?;
     let mut read = 0u64;
     let mut buffer = BytesMut::with_capacity(FEED);
-    while let Some(chunk) = next_chunk(&mut payload).await? {
+    while let Some(chunk) = next_chunk(&mut payload, idle).await? {
         read += chunk.len() as u64;
         if read > limit {
             return Err(too_large(limit));

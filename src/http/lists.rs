@@ -26,6 +26,7 @@ const ON_POOL: usize = 20_000;
 #[into_params(parameter_in = Query)]
 pub struct RowsQuery {
     /// Most rows of a page (default 100, most 1000). CSV gives all rows unless a limit is stated.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// `next_cursor` of the page before. It pages through the version that the first page saw.
     pub cursor: Option<String>,
@@ -45,6 +46,7 @@ pub struct RowsQuery {
 #[into_params(parameter_in = Query)]
 pub struct ObjectsQuery {
     /// Most rows of a page (default 100, most 1000). CSV gives all rows unless a limit is stated.
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
     /// `next_cursor` of the page before.
     pub cursor: Option<String>,

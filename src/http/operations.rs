@@ -15,6 +15,7 @@ use crate::service::rows::{Meta, Page};
 
 /// One word.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HealthStatus)]
 pub struct Status {
     /// `ok`, or `ready`.
     pub status: &'static str,

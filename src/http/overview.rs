@@ -38,6 +38,7 @@ pub struct OverviewParams {
     /// Also the direct suppliers and customers of what was chosen.
     pub neighbours: Option<bool>,
     /// Most groups and bundles together (default 5000, most 20000).
+    #[param(minimum = 1, maximum = 20000)]
     pub limit: Option<usize>,
     /// Colour by the losses of this answer. It decides the version.
     pub impact: Option<String>,

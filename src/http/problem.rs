@@ -14,7 +14,7 @@ use crate::service::ServiceError;
 use crate::service::imports::ImportFailure;
 
 macro_rules! codes {
-    ($($variant:ident $code:literal $status:ident $title:literal;)*) => {
+    ($($variant:ident $code:tt $status:ident $title:literal;)*) => {
         /// What can go wrong: the code that programs match on.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
         pub enum Code {

@@ -12,6 +12,9 @@ use super::{
 /// All routes of `/v1` and the health checks.
 pub fn routes(config: &mut ServiceConfig<'_>) {
     config
+        // Routes are tried in this order, each by a regular expression: what other services ask
+        // all day stands first.
+        .service(nodes::get_node)
         // Questions
         .service(impacts::post_impact)
         .service(impacts::get_impact)
@@ -93,7 +96,6 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(exports::export_table)
         // Rows
         .service(nodes::list_nodes)
-        .service(nodes::get_node)
         .service(nodes::put_node)
         .service(nodes::delete_node)
         .service(flows::list_flows)

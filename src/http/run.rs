@@ -62,8 +62,8 @@ where
     }
     let answer = service
         .pool
-        .run(move || {
-            let answer = work(&Progress::silent())?;
+        .run_while_awaited(move |progress| {
+            let answer = work(progress)?;
             answers.put(answer.clone());
             Ok(answer)
         })
@@ -127,6 +127,6 @@ pub async fn analysed_again<Q: Analysis + Send + 'static>(
     let (shared, name) = (service.clone(), id.to_owned());
     let (snapshot, question) = service.blocking(move || shared.analysis_of::<Q>(&name)).await?;
     let shared = service.clone();
-    let work = move || shared.analyse(&snapshot, &question, &Progress::silent());
-    Ok(permanent(service.pool.run(work).await?))
+    let work = move |progress: &Progress| shared.analyse(&snapshot, &question, progress);
+    Ok(permanent(service.pool.run_while_awaited(work).await?))
 }

@@ -28,7 +28,7 @@ pub(super) async fn once_more(
     part: Option<Include>,
 ) -> Result<Result<Answer, HttpResponse>, Problem> {
     if part.is_none()
-        && let Some(answer) = service.answers.get(id)
+        && let Some(answer) = service.answers.at("impacts", id)
     {
         return Ok(Ok(answer));
     }
@@ -51,7 +51,8 @@ pub(super) async fn once_more(
         let work = move |progress: &Progress| shared.impact(&question, progress);
         return Ok(Err(respond(service, request, "impact", estimate, work).await?));
     }
-    Ok(Ok(service.pool.run(move || shared.impact(&question, &Progress::silent())).await?))
+    let work = move |progress: &Progress| shared.impact(&question, progress);
+    Ok(Ok(service.pool.run_while_awaited(work).await?))
 }
 
 /// Gets an answer with its range: each loss with the 5th and 95th percentile over draws of the

@@ -20,6 +20,7 @@ use super::extract::BodyLimits;
 use super::guard::{Limits, guard, holds_key};
 use super::metrics;
 use super::openapi::{ApiDoc, document_json};
+use super::openapi_30::document_json_30;
 use super::router::routes;
 
 /// How to serve.
@@ -50,14 +51,17 @@ fn server(
 ) -> std::io::Result<(Server, App)> {
     let document = document_json();
     let known = web::Data::new(KnownPaths::of(&document));
-    let text = web::Bytes::from(serde_json::to_vec(&document)?);
+    let documents = [
+        ("/openapi.json", web::Bytes::from(serde_json::to_vec(&document)?)),
+        ("/openapi-3.0.json", web::Bytes::from(serde_json::to_vec(&document_json_30())?)),
+    ];
     let limits = web::Data::new(options.limits);
     let rates = web::Data::new(Limits::new(options.rate_limit, options.rate_burst));
     let origins = options.cors_origins.clone();
     let stopping = service.clone();
     metrics::start();
     let server = HttpServer::new(move || {
-        let text = text.clone();
+        let documents = documents.clone();
         let (app, _) = ActixApp::new()
             .into_utoipa_app()
             .openapi(ApiDoc::openapi())
@@ -69,13 +73,15 @@ fn server(
             .split_for_parts();
         app.route("/", web::get().to(to_docs))
             .route("/docs", web::get().to(to_docs))
-            .route(
-                "/openapi.json",
-                web::get().to(move || {
-                    let text = text.clone();
-                    async move { HttpResponse::Ok().content_type("application/json").body(text) }
-                }),
-            )
+            .configure(move |config| {
+                for (path, text) in documents {
+                    let answer = move || {
+                        let text = text.clone();
+                        async move { HttpResponse::Ok().content_type("application/json").body(text) }
+                    };
+                    config.route(path, web::get().to(answer));
+                }
+            })
             .configure(super::page::pages)
             .service(SwaggerUi::new("/docs/{_:.*}").config(swagger_config()))
             .default_service(web::to(no_route))
@@ -88,7 +94,9 @@ fn server(
             .wrap(TracingLogger::<RequestSpan>::new())
     })
     .shutdown_timeout(options.shutdown_seconds)
-    .client_request_timeout(options.request_timeout);
+    .client_request_timeout(options.request_timeout)
+    // Who closes the connection does not want the answer any more: its work is dropped.
+    .h1_allow_half_closed(false);
     let server = if options.workers > 0 { server.workers(options.workers) } else { server };
     let running = match options.tls.clone() {
         Some(tls) => server.listen_rustls_0_23(listener, tls)?.run(),

@@ -59,6 +59,11 @@ impl AnswerCache {
         Some(answer.clone())
     }
 
+    /// The answer at an address, if kept: an id of another kind of answer is not there.
+    pub fn at(&self, collection: &str, id: &str) -> Option<Answer> {
+        self.get(id).filter(|answer| *answer.location == *format!("/v1/{collection}/{id}"))
+    }
+
     /// Keeps an answer. One larger than the whole cache is not kept.
     pub fn put(&self, answer: Answer) {
         let size = answer.body.len() + OVERHEAD;

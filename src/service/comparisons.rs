@@ -160,6 +160,7 @@ pub struct ScenarioLoss {
 
 /// Two scenarios, draw by draw.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ScenarioDifference)]
 pub struct Difference {
     /// Id of the one scenario.
     pub a: String,

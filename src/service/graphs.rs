@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::access::audit::Act;
 use super::error::ServiceError;
 use super::time::{iso, now_ms};
 use super::writer::{Attached, Write, WriteRequest, Written};
@@ -143,6 +144,8 @@ pub struct WriteContext {
     pub author: Option<String>,
     /// Why.
     pub message: Option<String>,
+    /// The audit entry of the act, to become durable with a batch of changes.
+    pub act: Option<Act>,
 }
 
 fn check_name(name: &str) -> Result<(), ServiceError> {
@@ -185,7 +188,8 @@ impl Service {
         write: Write,
         attached: Vec<Attached>,
     ) -> Result<Written, ServiceError> {
-        let request = WriteRequest { attached, ..self.request(graph, context, write)? };
+        let mut request = self.request(graph, context, write)?;
+        request.attached.extend(attached);
         let written = self.writer.write(request).await?;
         self.models.retire(graph, written.head.version);
         Ok(written)
@@ -220,6 +224,8 @@ impl Service {
             }
             _ => {}
         }
+        let batch = matches!(write, Write::Changes(_));
+        let attached = context.act.iter().filter(|_| batch).map(Act::attached).collect();
         let meta =
             CommitMeta { author: context.author, message: context.message, time_ms: now_ms() };
         Ok(WriteRequest {
@@ -227,7 +233,7 @@ impl Service {
             if_match: context.if_match,
             meta,
             write,
-            attached: Vec::new(),
+            attached,
         })
     }
 

@@ -203,7 +203,7 @@ impl Service {
         let context = WriteContext {
             author: Some("chokepoint".into()),
             message: Some("bundled reference data".into()),
-            if_match: None,
+            ..WriteContext::default()
         };
         self.write_blocking(BUNDLED_GRAPH, context.clone(), Write::Create(settings))?;
         self.write_blocking(BUNDLED_GRAPH, context, Write::Replace(Box::new(network)))?;

@@ -138,7 +138,7 @@ impl Service {
             ServiceError::Internal
         };
         let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
-        let job_pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
+        let job_pool = CpuPool::in_background(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let compactor =
             Compactor::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
         let writer = Writer::start(store.clone(), catalogue.clone(), compactor.notice())

@@ -1,10 +1,25 @@
 //! The pool of threads for CPU-heavy work, apart from the threads that serve requests.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use super::error::ServiceError;
+use crate::analysis::Progress;
+
+/// How far jobs stand back (0: not at all, 19: only when nobody else wants the processor).
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// Asks work to stop when whoever waits for it is gone.
+struct Waiting(Arc<Progress>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
 
 /// Runs closures on its own rayon pool and hands their results back to async code.
 #[derive(Debug)]
@@ -21,6 +36,20 @@ impl CpuPool {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("cpu-{i}"))
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// As [`CpuPool::new`], for work that can wait: where the system knows it (Linux), its threads
+    /// give way to all others, so that small answers stay quick while long work uses what is left.
+    ///
+    /// # Errors
+    /// As [`CpuPool::new`].
+    pub fn in_background(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("job-{i}"))
+            .start_handler(|_| give_way())
             .build()?;
         Ok(Self { pool })
     }
@@ -50,6 +79,25 @@ impl CpuPool {
         receive.await.unwrap_or(Err(ServiceError::Internal))
     }
 
+    /// As [`CpuPool::run`], but work is asked to stop as soon as the caller stops waiting: a request
+    /// whose client has gone frees its threads. For work that changes nothing.
+    ///
+    /// # Errors
+    /// As [`CpuPool::run`].
+    pub async fn run_while_awaited<T, F>(&self, work: F) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Progress) -> Result<T, ServiceError> + Send + 'static,
+    {
+        let progress = Arc::new(Progress::default());
+        let _waiting = Waiting(progress.clone());
+        self.run(move || {
+            progress.check()?;
+            work(&progress)
+        })
+        .await
+    }
+
     /// Runs `work` on the pool and blocks until it is done. For threads that may block (the
     /// command line, the writer), never for async code.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
@@ -61,6 +109,18 @@ impl CpuPool {
         self.pool.current_num_threads()
     }
 }
+
+/// Lowers the priority of this thread. On Linux a thread's id stands for the thread alone.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    let me = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(me), NICENESS) {
+        tracing::debug!(%error, "jobs run at the priority of everything else");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 /// The text of a panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -74,6 +134,33 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_is_asked_to_stop() {
+        let pool = CpuPool::new(1).unwrap();
+        let (stopped, seen) = std::sync::mpsc::channel();
+        let endless = pool.run_while_awaited(move |progress| -> Result<(), ServiceError> {
+            while progress.check().is_ok() {
+                std::thread::yield_now();
+            }
+            stopped.send(()).unwrap();
+            Ok(progress.check()?)
+        });
+        let patience = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(patience, endless).await.is_err());
+        seen.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+        // The only thread is free again.
+        assert_eq!(pool.run_while_awaited(|_| Ok(1)).await.unwrap(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn background_work_gives_way() {
+        let nice = || Ok(rustix::process::getpriority_process(Some(rustix::thread::gettid())));
+        let front = CpuPool::new(1).unwrap().run(nice).await.unwrap().unwrap();
+        let back = CpuPool::in_background(1).unwrap().run(nice).await.unwrap().unwrap();
+        assert!(back > front, "{back} {front}");
+    }
 
     #[tokio::test]
     async fn a_panic_in_the_work_is_an_error_and_the_pool_lives_on() {

@@ -407,17 +407,6 @@ fn browsers_are_kept_careful_and_other_origins_out() {
     assert_eq!(reply.header("access-control-allow-origin"), "");
 }
 
-/// Sends bytes as they are and gives what comes back.
-fn raw(server: &Server, bytes: &[u8]) -> String {
-    let address = server.base.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream.write_all(bytes).unwrap();
-    let mut answer = vec![0; 64 << 10];
-    let read = stream.read(&mut answer).unwrap_or(0);
-    String::from_utf8_lossy(&answer[..read]).into_owned()
-}
-
 #[test]
 fn crooked_requests_get_an_error_and_no_more() {
     let dir = tempfile::tempdir().unwrap();
@@ -430,14 +419,14 @@ fn crooked_requests_get_an_error_and_no_more() {
         "/v1/scenarios/..%2f..%2fx",
         "/v1/impacts/..%2fx",
     ] {
-        let answer = raw(&server, format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
+        let answer = server.raw(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes());
         let status = answer.split(' ').nth(1).unwrap_or_default();
         assert!(["400", "404", "307"].contains(&status), "{path}: {answer}");
         assert!(!answer.contains("root:"), "{path}");
     }
     // Line breaks in a header value do not become headers or log lines.
     let injected = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\n b: c\r\n\r\n";
-    assert!(!raw(&server, injected.as_bytes()).contains("\r\nb: c"));
+    assert!(!server.raw(injected.as_bytes()).contains("\r\nb: c"));
     let name = server.get("/v1/graphs/a%0d%0aset-cookie:%20x=1");
     assert_eq!(name.header("set-cookie"), "");
     name.problem(404, "not_found");
@@ -448,7 +437,7 @@ fn crooked_requests_get_an_error_and_no_more() {
         "GET / HTTP/9.9\r\nHost: x\r\n\r\n",
         "\0\0\0\0",
     ] {
-        let answer = raw(&server, request.as_bytes());
+        let answer = server.raw(request.as_bytes());
         assert!(answer.is_empty() || answer.contains(" 400 "), "{request:?}: {answer}");
     }
     assert_eq!(server.get("/healthz").status, 200);

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod api;
+mod attacks;
 mod cut_sets;
 mod database;
 mod errors;
@@ -12,5 +13,6 @@ mod server;
 mod structure;
 #[path = "../support/mod.rs"]
 mod support;
+mod telemetry;
 mod timeline;
 mod uncertainty;

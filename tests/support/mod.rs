@@ -2,7 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -165,6 +166,22 @@ impl Server {
     pub fn put(&self, path: &str, body: &Value) -> Reply {
         let json = [("content-type", "application/json")];
         self.send("PUT", path, &json, body.to_string().as_bytes())
+    }
+
+    /// A connection for requests that no client would send.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.base.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+        stream
+    }
+
+    /// Sends bytes as they are and gives what comes back first.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        let mut answer = vec![0; 64 << 10];
+        let read = stream.read(&mut answer).unwrap_or(0);
+        String::from_utf8_lossy(&answer[..read]).into_owned()
     }
 
     pub fn import(&self, graph: &str, query: &str, lines: &str) -> Reply {

@@ -104,7 +104,7 @@ pub async fn get_structure(
     request: HttpRequest,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    if let Some(answer) = service.answers.get(&path) {
+    if let Some(answer) = service.answers.at("structure", &path) {
         return Ok(permanent(answer));
     }
     let (asked, estimate) = recalled(&service, &path).await?;
@@ -128,17 +128,17 @@ async fn recalled(service: &App, id: &str) -> Result<(Asked, Estimate), Problem>
 /// Answers a question again and keeps the answer.
 async fn computed(service: &App, asked: Asked) -> Result<Answer, Problem> {
     let shared = service.clone();
-    let work = move || {
-        let answer = shared.structure(&asked, &Progress::silent())?;
+    let work = move |progress: &Progress| {
+        let answer = shared.structure(&asked, progress)?;
         shared.answers.put(answer.clone());
         Ok(answer)
     };
-    Ok(service.pool.run(work).await?)
+    Ok(service.pool.run_while_awaited(work).await?)
 }
 
 /// The answer of an id, kept or computed again.
 async fn again(service: &App, id: &str) -> Result<Answer, Problem> {
-    if let Some(answer) = service.answers.get(id) {
+    if let Some(answer) = service.answers.at("structure", id) {
         return Ok(answer);
     }
     let (asked, estimate) = recalled(service, id).await?;

@@ -26,7 +26,7 @@ pub struct PathsQuery {
     pub to: String,
     /// How many (default 5, most 10 000).
     #[serde(default = "default_k")]
-    #[param(default = 5)]
+    #[param(default = 5, minimum = 1, maximum = 10000)]
     pub k: usize,
     /// Shortest (default) or widest.
     #[serde(default)]

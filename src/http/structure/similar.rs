@@ -25,7 +25,7 @@ pub struct SimilarQuery {
     pub same_product: bool,
     /// Most candidates (default 20, most 10 000).
     #[serde(default = "default_limit")]
-    #[param(default = 20)]
+    #[param(default = 20, minimum = 1, maximum = 10000)]
     pub limit: usize,
     /// Version of the graph (default: the newest).
     pub at: Option<u64>,

@@ -1,11 +1,13 @@
 //! The audit log: who wrote what, and every act of an administrator.
 //!
-//! Entries are queued and written in groups by a thread of their own, so that a write does not
-//! wait for a second flush. The version log (which is written with the change itself) also names
-//! the author; what a crash could take from this log is the last few milliseconds.
+//! The entry of a batch of changes becomes durable in the same batch of the store as the changes
+//! ([`Act::attached`]): neither is ever there without the other. All other entries (refused
+//! requests, new and deleted graphs, whole imports, acts of administrators) are queued and written
+//! in groups by a thread of their own, so that these acts do not wait for a second flush; of them a
+//! crash could take the last few milliseconds. An act whose client went away is logged too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -14,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::service::ServiceError;
 use crate::service::time::{iso, now_ms};
+use crate::service::writer::Attached;
 use crate::store::{DocumentKind, Store};
 
 /// Entries that may wait to be written.
@@ -44,6 +47,60 @@ pub struct AuditEntry {
     pub request_id: String,
 }
 
+/// Status of an act whose client went away before the answer.
+const CLIENT_GONE: u16 = 499;
+
+/// An act under way: its entry is written once, whatever becomes of it.
+#[derive(Debug, Clone)]
+pub struct Act {
+    key: String,
+    entry: AuditEntry,
+    /// The entry went with a batch of changes.
+    attached: Arc<AtomicBool>,
+}
+
+impl Act {
+    /// The entry as a document that becomes durable with the version that the act makes.
+    pub fn attached(&self) -> Attached {
+        let (mut entry, attached) = (self.entry.clone(), self.attached.clone());
+        let value = move |version: u64| {
+            attached.store(true, Ordering::Release);
+            entry.version = Some(version.to_string());
+            entry.status = 200;
+            serde_json::to_vec(&entry).unwrap_or_default()
+        };
+        Attached { kind: DocumentKind::Audit, key: self.key.clone(), value: Box::new(value) }
+    }
+}
+
+/// Ends an act when it is dropped, if nobody said before how it ended.
+pub struct Ending<'a> {
+    audit: &'a Audit,
+    act: Option<Act>,
+}
+
+impl Ending<'_> {
+    /// The act ended with this status, and made this version.
+    pub fn with(mut self, status: u16, version: Option<String>) {
+        if let Some(act) = self.act.take()
+            // What went with the changes says the same.
+            && !(act.attached.load(Ordering::Acquire) && status == 200)
+        {
+            self.audit.add(act.key, &AuditEntry { status, version, ..act.entry });
+        }
+    }
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if let Some(act) = self.act.take()
+            && !act.attached.load(Ordering::Acquire)
+        {
+            self.audit.add(act.key, &AuditEntry { status: CLIENT_GONE, ..act.entry });
+        }
+    }
+}
+
 /// The log.
 pub struct Audit {
     store: Arc<Store>,
@@ -66,13 +123,24 @@ impl Audit {
         Ok(Self { store, queue: Some(queue), thread: Some(thread), count: AtomicU64::new(0) })
     }
 
-    /// Adds an entry; its time is now.
-    pub fn add(&self, mut entry: AuditEntry) {
+    /// An act begins; its time is now.
+    pub fn begin(&self, entry: AuditEntry) -> Act {
         let ms = now_ms();
-        entry.time = iso(ms);
         let n = self.count.fetch_add(1, Ordering::Relaxed);
-        let key = format!("{ms:015}-{n:010}");
-        let Ok(bytes) = serde_json::to_vec(&entry) else { return };
+        Act {
+            key: format!("{ms:015}-{n:010}"),
+            entry: AuditEntry { time: iso(ms), ..entry },
+            attached: Arc::default(),
+        }
+    }
+
+    /// Sees to it that the act's entry is written when it ends.
+    pub fn ending(&self, act: Act) -> Ending<'_> {
+        Ending { audit: self, act: Some(act) }
+    }
+
+    fn add(&self, key: String, entry: &AuditEntry) {
+        let Ok(bytes) = serde_json::to_vec(entry) else { return };
         // Waits if the disk is slow: an act that is not logged must not happen faster than it is.
         if let Some(queue) = &self.queue
             && queue.send((key, bytes)).is_err()
@@ -142,7 +210,10 @@ mod tests {
             request_id: "r".into(),
         };
         let audit = Audit::start(store.clone()).unwrap();
-        (0..700).for_each(|i| audit.add(entry(&format!("w{i}"))));
+        (0..700).for_each(|i| {
+            let act = audit.begin(entry(&format!("w{i}")));
+            audit.ending(act).with(200, Some("1".into()));
+        });
         drop(audit);
         let audit = Audit::start(store).unwrap();
         let found = audit.entries(0, i64::MAX, 1000, |_| true).unwrap();
@@ -150,5 +221,48 @@ mod tests {
         assert_eq!(found[0].who, "w699");
         assert_eq!(audit.entries(0, i64::MAX, 10, |e| e.who == "w3").unwrap().len(), 1);
         assert!(audit.entries(0, 1, 10, |_| true).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_act_has_one_entry_however_it_ends() {
+        let store = Arc::new(Store::in_memory());
+        let audit = Audit::start(store.clone()).unwrap();
+        let act = |who: &str| {
+            audit.begin(AuditEntry {
+                time: String::new(),
+                who: who.into(),
+                method: "POST".into(),
+                path: "/v1/graphs/g/changes".into(),
+                graph: Some("g".into()),
+                version: None,
+                status: 0,
+                request_id: "r".into(),
+            })
+        };
+        audit.ending(act("refused")).with(422, None);
+        drop(audit.ending(act("gone")));
+        for (who, status) in [("written", 200), ("made", 201), ("failed after all", 503)] {
+            let act = act(who);
+            let document = act.attached();
+            let value = (document.value)(7);
+            if status < 500 {
+                store.put_document(document.kind, &document.key, &value).unwrap();
+            }
+            let version = (status < 500).then(|| "7".to_owned());
+            audit.ending(act).with(status, version);
+        }
+        drop(audit);
+        let audit = Audit::start(store).unwrap();
+        let found = audit.entries(0, i64::MAX, 100, |_| true).unwrap();
+        let seen: Vec<_> =
+            found.iter().rev().map(|e| (e.who.as_str(), e.status, e.version.as_deref())).collect();
+        let expected = [
+            ("refused", 422, None),
+            ("gone", CLIENT_GONE, None),
+            ("written", 200, Some("7")),
+            ("made", 201, Some("7")),
+            ("failed after all", 503, None),
+        ];
+        assert_eq!(seen, expected);
     }
 }

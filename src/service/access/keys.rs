@@ -40,6 +40,7 @@ pub struct NewKey {
     pub graphs: Grants,
     /// Days until it expires (default: never).
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 3650)]
     pub expires_days: Option<u32>,
 }
 

@@ -80,6 +80,7 @@ pub struct AttackCurveAnswer {
 
 /// A point of the curve.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AttackCurvePoint)]
 pub struct CurvePoint {
     /// Nodes lost so far.
     pub lost: usize,

@@ -58,6 +58,7 @@ pub struct CentralityBody {
 /// Which way along the flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = MeasureDirection)]
 pub enum Way {
     /// Upstream.
     In,
@@ -237,6 +238,7 @@ pub struct Approximation {
 
 /// A group of nodes taken together.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NodeGroup)]
 pub struct Group {
     /// Its size.
     pub size: usize,
@@ -250,6 +252,7 @@ pub struct Group {
 
 /// One score.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = NodeScore)]
 pub struct Score<'a> {
     /// Node; for edge betweenness `{from}..{to}`; for group measures `group`.
     pub id: &'a str,

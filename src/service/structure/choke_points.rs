@@ -52,6 +52,7 @@ pub struct ChokePointsBody {
 /// Kinds of choke points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ChokePointKind)]
 pub enum Kind {
     /// Node that splits its part of the undirected projection.
     #[serde(alias = "articulation_point")]
@@ -152,6 +153,7 @@ pub struct KindTotal {
 /// What a kind of choke points is a matter of.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ChokePointSemantics)]
 pub enum Semantics {
     /// Paths along the flows.
     DirectedPaths,

@@ -52,6 +52,7 @@ pub struct CutsBody {
 /// What is cut.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CutKind)]
 pub enum Kind {
     /// Flows between two selections.
     #[default]

@@ -46,6 +46,7 @@ pub fn default_k() -> usize {
 /// Which paths are best.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PathKind)]
 pub enum Kind {
     /// Least sum of lengths.
     #[default]

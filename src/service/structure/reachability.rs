@@ -44,6 +44,7 @@ pub struct ReachabilityBody {
 /// Which side is cut off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReachedSide)]
 pub enum Side {
     /// From the sources: dominators.
     #[default]
