@@ -10,6 +10,7 @@ pub mod concentration;
 pub mod csv;
 pub mod cut_sets;
 pub mod edge;
+pub mod engines;
 pub mod explore;
 pub mod exports;
 pub mod exposure;
