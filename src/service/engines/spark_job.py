@@ -219,18 +219,23 @@ class Job:
     def spread(self, state, edges, best, step):
         """Values that travel along edges until nothing changes: the best of one's own and `step` of
         the neighbours' counts. `state`: node, value; `edges`: source, target."""
-        edges = self.by("source", edges).persist()
+        # A node keeps its own value by a link to itself: the state is read once a sweep.
+        own = self.table("nodes").select(F.col("node").alias("source"), F.col("node").alias("target"))
+        edges = edges.where("source != target").withColumn("own", F.lit(False))
+        edges = self.by("source", edges.union(own.withColumn("own", F.lit(True)))).persist()
         state = self.by("node", state)
         before = -1
+        value = F.col("value")
         while True:
             for k in range(CHUNK):
-                arrives = edges.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
-                arrives = arrives.select("target", step(F.col("value")).alias("value"))
-                old = F.lit(None).cast("long")
-                own = state.select(F.col("node").alias("target"), "value")
-                both = arrives.withColumn("old", old).union(own.withColumn("old", F.col("value")))
+                both = edges.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
+                both = both.select(
+                    "target",
+                    F.when(F.col("own"), value).otherwise(step(value)).alias("value"),
+                    F.when(F.col("own"), value).alias("old"),
+                )
                 both = self.by("target", both).groupBy("target")
-                both = both.agg(best("value").alias("value"), best("old").alias("old"))
+                both = both.agg(best("value").alias("value"), F.max("old").alias("old"))
                 state = both.select(F.col("target").alias("node"), "value", "old")
                 if k + 1 < CHUNK:
                     state = state.select("node", "value")
@@ -484,14 +489,14 @@ class Job:
         edges = self.by("source", edges).persist()
         has_cuts = not cuts.isEmpty()
         if has_cuts:
-            shut = edges.join(cuts, "flow").drop("flow")
-            shut = self.by("source", shut).persist()
+            shut = edges.join(cuts, "flow").withColumnRenamed("share", "loss").persist()
         start = start.persist()
         shock = start.select(
             "scenario", F.col("node").alias("target"), F.lit(SHOCK).cast("long").alias("input"),
             F.lit(LIMITING).cast("long").alias("kind"), F.lit(0.0).alias("limit"), F.col("loss").alias("value"),
         )
         columns = ["scenario", "target", "input", "kind", "limit", "value"]
+        arrival = ["scenario", "flow", "target", "input", "kind", "weight", "limit", "loss"]
         state = self.cut(self.by("node", start.select("scenario", "node", "loss")))
         active = sorted(endings)
         tolerance = self.analysis["tolerance"]
@@ -501,15 +506,14 @@ class Job:
             chunk = min(CHUNK, most - sweeps)
             for k in range(chunk):
                 lost = edges.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
+                if has_cuts:
+                    # An arrival loses the greater of what its supplier lost and what is cut.
+                    more = shut.where(F.col("scenario").isin(active)) if finished else shut
+                    lost = lost.select(arrival).union(more.select(arrival))
+                    lost = self.by("target", lost).groupBy([c for c in arrival if c != "loss"])
+                    lost = lost.agg(F.max("loss").alias("loss"))
                 lost = lost.withColumn("value", F.col("weight") * F.col("loss")).select(columns)
                 lost = lost.union(shock.where(F.col("scenario").isin(active)) if finished else shock)
-                if has_cuts:
-                    known = state.select("scenario", F.col("node").alias("source"), "loss")
-                    more = shut.where(F.col("scenario").isin(active)) if finished else shut
-                    more = more.join(known.hint("shuffle_hash"), ["scenario", "source"], "left")
-                    gap = F.greatest(F.col("share") - F.coalesce("loss", F.lit(0.0)), F.lit(0.0))
-                    more = more.withColumn("value", F.col("weight") * gap).where("value > 0")
-                    lost = lost.union(more.select(columns))
                 last = k + 1 == chunk
                 if last:
                     lost = lost.union(state.select(
