@@ -383,23 +383,28 @@ class Job:
             edges = edges.select("source", "target", F.col("quantity").alias("weight"))
         else:
             edges = self.edges().withColumn("weight", F.lit(1.0))
-        edges = self.by("source", edges)
         all_out = F.sum("weight").over(Window.partitionBy("source"))
         edges = edges.withColumn("rate", F.lit(d) * F.col("weight") / all_out)
-        edges = edges.select("source", "target", "rate").persist()
+        own = self.table("nodes").select(
+            F.col("node").alias("source"), F.col("node").alias("target"), F.lit(None).cast("double").alias("rate")
+        )
+        # The rank before travels along a link to itself, without a rate.
+        edges = self.by("source", edges.select("source", "target", "rate").union(own)).persist()
         base = self.by("node", self.table("nodes").select("node"))
         base = base.withColumn("value", F.lit(1.0 / max(nodes, 1))).persist()
         state, sweeps, error = base, 0, math.inf
         most = 1000 if d > 0 else 1
         while error > tolerance and sweeps < most:
             for k in range(CHUNK):
-                arrives = edges.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
-                arrives = arrives.select("target", (F.col("rate") * F.col("value")).alias("value"))
-                arrives = arrives.union(base.select(F.col("node").alias("target"), "value"))
-                arrives = arrives.withColumn("old", F.lit(0.0))
-                if k + 1 == CHUNK:
-                    old = state.select(F.col("node").alias("target"), F.lit(0.0), F.col("value"))
-                    arrives = arrives.union(old)
+                links = edges if k + 1 == CHUNK else edges.where("rate is not null")
+                arrives = links.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
+                own_rank = F.when(F.col("rate").isNull(), F.col("value")).otherwise(0.0)
+                arrives = arrives.select(
+                    "target",
+                    F.coalesce(F.col("rate") * F.col("value"), F.lit(0.0)).alias("passed"),
+                    own_rank.alias("old"),
+                ).withColumnRenamed("passed", "value")
+                arrives = arrives.union(base.select(F.col("node").alias("target"), "value", F.lit(0.0)))
                 arrives = self.by("target", arrives).groupBy("target")
                 arrives = arrives.agg(F.sum("value").alias("value"), F.sum("old").alias("old"))
                 state = arrives.select(F.col("target").alias("node"), "value", "old")
@@ -486,10 +491,16 @@ class Job:
         )
 
     def sweep(self, edges, start, cuts, endings, part, parts):
-        edges = self.by("source", edges).persist()
         has_cuts = not cuts.isEmpty()
         if has_cuts:
             shut = edges.join(cuts, "flow").withColumnRenamed("share", "loss").persist()
+        # What a node lost before travels along a link to itself: the state is read once a sweep.
+        own = self.table("nodes").select(
+            F.lit(-1).cast("long").alias("flow"), F.col("node").alias("source"), F.col("node").alias("target"),
+            F.lit(0).cast("long").alias("input"), F.lit(BEFORE).cast("long").alias("kind"),
+            F.lit(1.0).alias("weight"), F.lit(0.0).alias("limit"),
+        )
+        edges = self.by("source", edges.union(own)).persist()
         start = start.persist()
         shock = start.select(
             "scenario", F.col("node").alias("target"), F.lit(SHOCK).cast("long").alias("input"),
@@ -505,7 +516,9 @@ class Job:
         while active and sweeps < most:
             chunk = min(CHUNK, most - sweeps)
             for k in range(chunk):
-                lost = edges.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
+                last = k + 1 == chunk
+                links = edges if last else edges.where(F.col("kind") != BEFORE)
+                lost = links.join(state.hint("shuffle_hash"), F.col("source") == F.col("node"))
                 if has_cuts:
                     # An arrival loses the greater of what its supplier lost and what is cut.
                     more = shut.where(F.col("scenario").isin(active)) if finished else shut
@@ -514,13 +527,6 @@ class Job:
                     lost = lost.agg(F.max("loss").alias("loss"))
                 lost = lost.withColumn("value", F.col("weight") * F.col("loss")).select(columns)
                 lost = lost.union(shock.where(F.col("scenario").isin(active)) if finished else shock)
-                last = k + 1 == chunk
-                if last:
-                    lost = lost.union(state.select(
-                        "scenario", F.col("node").alias("target"), F.lit(0).cast("long").alias("input"),
-                        F.lit(BEFORE).cast("long").alias("kind"), F.lit(0.0).alias("limit"),
-                        F.col("loss").alias("value"),
-                    ))
                 lost = self.by("target", lost).groupBy("scenario", "target", "input", "kind", "limit")
                 lost = lost.agg(F.sum("value").alias("short"))
                 kind, short = F.col("kind"), F.col("short")
