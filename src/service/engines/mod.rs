@@ -363,7 +363,14 @@ pub struct Engines {
 
 impl Engines {
     /// The engines; Spark is looked for at first use.
-    pub fn new(options: EngineOptions, memory: MemoryBudget) -> Self {
+    pub fn new(mut options: EngineOptions, memory: MemoryBudget) -> Self {
+        // Runs have folders of their own, so relative paths would lead astray there.
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+        options.exchange = options.exchange.map(absolute);
+        options.spark_python = options.spark_python.map(|program| {
+            // A bare name is looked for in PATH.
+            if program.components().count() > 1 { absolute(program) } else { program }
+        });
         let (found, temporary) = (OnceLock::new(), OnceLock::new());
         Self { local: Local { memory }, options, found, temporary }
     }
