@@ -5,6 +5,7 @@ mod actions;
 mod api;
 mod cut_sets;
 mod database;
+mod engines;
 mod errors;
 mod pages;
 mod questions;

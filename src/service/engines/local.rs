@@ -182,7 +182,7 @@ fn structural(
             let hops = reached.iter().map(|r| r.1.into()).collect();
             vec![("node", Column::Integer(node)), ("hops", Column::Integer(hops))]
         }
-        EngineAnalysis::Degree => {
+        EngineAnalysis::Degree {} => {
             let view = service.views.links(snapshot)?;
             vec![
                 ("node", nodes()),
@@ -190,12 +190,12 @@ fn structural(
                 ("out_degree", integers(&|v| view.out_degree(v).into())),
             ]
         }
-        EngineAnalysis::Strength => vec![
+        EngineAnalysis::Strength {} => vec![
             ("node", nodes()),
             ("in_strength", numbers(&|v| snapshot.in_strength(v))),
             ("out_strength", numbers(&|v| snapshot.out_strength(v))),
         ],
-        EngineAnalysis::Concentration => concentration(snapshot),
+        EngineAnalysis::Concentration {} => concentration(snapshot),
         EngineAnalysis::Impacts { .. } => Vec::new(),
     })
 }

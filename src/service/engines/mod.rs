@@ -112,11 +112,11 @@ pub enum EngineAnalysis {
         direction: Reach,
     },
     /// Suppliers and consumers of every node.
-    Degree,
+    Degree {},
     /// Quantities that arrive at and leave every node.
-    Strength,
+    Strength {},
     /// Herfindahl-Hirschman index of every product and stage by country.
-    Concentration,
+    Concentration {},
 }
 
 /// What a flow passes on.
@@ -179,9 +179,9 @@ impl EngineAnalysis {
             Self::Pagerank { .. } => "pagerank",
             Self::Components { .. } => "components",
             Self::Reachability { .. } => "reachability",
-            Self::Degree => "degree",
-            Self::Strength => "strength",
-            Self::Concentration => "concentration",
+            Self::Degree {} => "degree",
+            Self::Strength {} => "strength",
+            Self::Concentration {} => "concentration",
         }
     }
 

@@ -167,8 +167,8 @@ impl Service {
             }
             EngineAnalysis::Pagerank { .. }
             | EngineAnalysis::Components { .. }
-            | EngineAnalysis::Degree
-            | EngineAnalysis::Strength
+            | EngineAnalysis::Degree {}
+            | EngineAnalysis::Strength {}
                 if count != task.snapshot.node_count() as u64 =>
             {
                 let problem = format!("has {count} rows for {} nodes", task.snapshot.node_count());

@@ -137,9 +137,9 @@ impl Spark {
             EngineAnalysis::Reachability { direction, .. } => json!({
                 "name": "reachability", "upstream": *direction == Reach::Upstream,
             }),
-            EngineAnalysis::Degree => json!({"name": "degree"}),
-            EngineAnalysis::Strength => json!({"name": "strength"}),
-            EngineAnalysis::Concentration => json!({"name": "concentration"}),
+            EngineAnalysis::Degree {} => json!({"name": "degree"}),
+            EngineAnalysis::Strength {} => json!({"name": "strength"}),
+            EngineAnalysis::Concentration {} => json!({"name": "concentration"}),
         };
         json!({
             "schema": super::manifest::SCHEMA,
