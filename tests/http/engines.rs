@@ -1,8 +1,8 @@
 //! Engines: one port, the same rows everywhere; what a run that fails, hangs or lies leaves behind.
 //!
 //! What needs no Spark runs with a program that stands in for it. The comparison with Spark runs
-//! where `CHOKEPOINT_TEST_SPARK_PYTHON` names a Python with pyspark (see `.ci/spark`), on the cluster
-//! of `CHOKEPOINT_TEST_SPARK_MASTER` (default `local[2]`). `CHOKEPOINT_TEST_SPARK_WORKER` is the
+//! where `TEST_SPARK_PYTHON` names a Python with pyspark (see `.ci/spark`), on the cluster
+//! of `TEST_SPARK_MASTER` (default `local[2]`). `TEST_SPARK_WORKER` is the
 //! process of a worker that may be killed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -388,11 +388,11 @@ fn same(local: &[Value], spark: &[Value], tolerance: f64) {
 
 /// The Python with pyspark and the master of the cluster, if they are set.
 fn spark() -> Option<(String, String)> {
-    let Ok(python) = std::env::var("CHOKEPOINT_TEST_SPARK_PYTHON") else {
-        println!("skipped: CHOKEPOINT_TEST_SPARK_PYTHON names no Python with pyspark");
+    let Ok(python) = std::env::var("TEST_SPARK_PYTHON") else {
+        println!("skipped: TEST_SPARK_PYTHON names no Python with pyspark");
         return None;
     };
-    let master = std::env::var("CHOKEPOINT_TEST_SPARK_MASTER").unwrap_or("local[2]".into());
+    let master = std::env::var("TEST_SPARK_MASTER").unwrap_or("local[2]".into());
     Some((python, master))
 }
 
@@ -478,8 +478,8 @@ fn spark_refuses_a_changed_hand_over_and_survives_a_lost_worker() {
     gone(&folder);
     assert_eq!(left_behind(&data), 0);
 
-    let Ok(worker) = std::env::var("CHOKEPOINT_TEST_SPARK_WORKER") else {
-        println!("skipped: CHOKEPOINT_TEST_SPARK_WORKER names no worker to kill");
+    let Ok(worker) = std::env::var("TEST_SPARK_WORKER") else {
+        println!("skipped: TEST_SPARK_WORKER names no worker to kill");
         return;
     };
     // Killed in the middle: the other worker ends the run, or it fails with a reason.
