@@ -32,8 +32,8 @@ impl Engine for Local {
             0 => machine_bytes(),
             bytes => Some(bytes),
         };
-        // Half is left for the analysis itself.
-        let flows = memory.map(|bytes| bytes / 2 / snapshot_bytes(0, 1));
+        // Two thirds are left for the rows, views and results of analyses; five flows a node.
+        let flows = memory.map(|bytes| bytes / 3 / snapshot_bytes(1, 5) * 5);
         EngineView {
             name: "local",
             available: true,

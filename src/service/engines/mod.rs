@@ -307,7 +307,7 @@ pub const STAYS_LOCAL: &[LocalOnly] = &[
     LocalOnly {
         analysis: "impact with priority rationing, substitution, timelines, ranges, explanations",
         why: "markets and stocks are settled in one order over the whole graph",
-        size: "as long as the graph fits into memory: about 10^7 flows in 2 GB, 10^8 in 16 GB",
+        size: "as long as the graph fits into memory: about 10^7 flows in 2 GB, 10^8 in 18 GB",
     },
     LocalOnly {
         analysis: "betweenness, closeness, edge betweenness",
