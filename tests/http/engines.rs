@@ -5,7 +5,11 @@
 //! of `TEST_SPARK_MASTER` (default `local[2]`). `TEST_SPARK_WORKER` is the
 //! process of a worker that may be killed.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and says what it skips"
+)]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
