@@ -4,6 +4,7 @@
 //! `--data-dir` as a flag. All four go through [`Config::set`], so a bad value gives the same one
 //! error wherever it stands.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -79,6 +80,16 @@ pub struct Config {
     pub jobs_per_principal: usize,
     /// Most memory that the process should use, in MiB; heavier work is refused (0: no budget).
     pub memory_budget_mib: u64,
+    /// Runs analyses on Spark: a Python with pyspark, or `spark-submit`. None: no Spark.
+    pub spark_python: Option<PathBuf>,
+    /// Master of the Spark cluster: `local[*]`, `spark://host:7077`, `yarn`, `k8s://https://...`.
+    pub spark_master: String,
+    /// Further settings for Spark by name.
+    pub spark_conf: BTreeMap<String, String>,
+    /// Folder for hand-overs to engines and for their results (default: `exchange` in `data_dir`).
+    pub exchange_dir: Option<PathBuf>,
+    /// How Spark names that folder, for example `s3a://bucket/exchange` (default: as a file).
+    pub exchange_uri: Option<String>,
     /// Seconds that a client has for the head of its request, and may be silent within its body.
     pub request_timeout_seconds: u64,
     /// Seconds that running requests get when the server stops.
@@ -130,6 +141,11 @@ impl Default for Config {
             job_slots: 0,
             jobs_per_principal: 64,
             memory_budget_mib: 0,
+            spark_python: None,
+            spark_master: "local[*]".into(),
+            spark_conf: BTreeMap::new(),
+            exchange_dir: None,
+            exchange_uri: None,
             request_timeout_seconds: 30,
             shutdown_seconds: 30,
             auth: Auth::default(),
@@ -166,6 +182,11 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("job_slots", "jobs that run at the same time, 0 for as many as cpu_threads"),
     ("jobs_per_principal", "jobs of one principal that may wait or run"),
     ("memory_budget_mib", "refuse work above this memory in MiB, 0 for no budget"),
+    ("spark_python", "Python with pyspark, or spark-submit, that runs analyses on Spark"),
+    ("spark_master", "master of the Spark cluster, local[*] unless set"),
+    ("spark_conf", "further settings for Spark: name=value, separated by commas"),
+    ("exchange_dir", "folder for hand-overs to engines and their results"),
+    ("exchange_uri", "how Spark names exchange_dir, for example s3a://bucket/exchange"),
     ("auth", "off, keys, tokens, or keys+tokens"),
     ("jwt_issuer", "issuer of tokens"),
     ("jwt_audience", "audience of tokens"),
@@ -276,6 +297,32 @@ impl Config {
             "job_slots" => self.job_slots = number(text, 1024)?,
             "jobs_per_principal" => self.jobs_per_principal = number(text, 1 << 16)?.max(1),
             "memory_budget_mib" => self.memory_budget_mib = number(text, 1 << 30)?,
+            "spark_python" => self.spark_python = path(text),
+            "spark_master" if text.is_empty() => return Err("the master is empty".into()),
+            "spark_master" => self.spark_master = text.to_owned(),
+            "spark_conf" => {
+                let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+                self.spark_conf = pairs
+                    .map(|pair| {
+                        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                        if name.starts_with("spark.") && !value.is_empty() {
+                            return Ok((name.trim().to_owned(), value.trim().to_owned()));
+                        }
+                        Err(format!(
+                            "\"{pair}\" is no setting of Spark; write it like \
+                             spark.executor.memory=4g"
+                        ))
+                    })
+                    .collect::<Result<_, String>>()?;
+            }
+            "exchange_dir" => self.exchange_dir = path(text),
+            "exchange_uri" => {
+                self.exchange_uri = match text {
+                    "" => None,
+                    text if text.contains("://") => Some(text.trim_end_matches('/').to_owned()),
+                    _ => return Err(format!("\"{text}\" is no address like s3a://bucket/folder")),
+                }
+            }
             "auth" => {
                 self.auth = match text {
                     "off" => Auth::default(),
@@ -480,6 +527,8 @@ mod tests {
                 "auth" => "keys+tokens",
                 "cors_origins" => "https://a.example, http://localhost:3000",
                 "otlp_endpoint" => "http://127.0.0.1:4318",
+                "spark_conf" => "spark.executor.memory=4g, spark.executor.cores=2",
+                "exchange_uri" => "s3a://bucket/exchange",
                 _ => "7",
             };
             config.set(name, value, "test").unwrap();

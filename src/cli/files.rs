@@ -90,7 +90,7 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
             if read == 0 {
                 break;
             }
-            service.pool.install(|| import.feed(&chunk[..read])).map_err(ImportFailure::from)?;
+            service.pool.install(|| import.feed(&chunk[..read]))?;
             bar.inc(read as u64);
         }
         bar.finish_and_clear();

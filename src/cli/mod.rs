@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use chokepoint::config::{Config, ConfigError};
 use chokepoint::service::access::AccessOptions;
 use chokepoint::service::access::tokens::TokenOptions;
+use chokepoint::service::engines::EngineOptions;
 use chokepoint::service::imports::ImportFailure;
 use chokepoint::service::jobs::JobOptions;
 use chokepoint::service::memory::MemoryBudget;
@@ -219,6 +220,15 @@ fn open(config: &Config) -> Result<Service, Failure> {
                 role_claim: config.jwt_role_claim.clone(),
                 graphs_claim: config.jwt_graphs_claim.clone(),
             }),
+        },
+        engines: EngineOptions {
+            spark_python: config.spark_python.clone(),
+            spark_master: config.spark_master.clone(),
+            spark_conf: config.spark_conf.clone(),
+            exchange: Some(
+                config.exchange_dir.clone().unwrap_or_else(|| config.data_dir.join("exchange")),
+            ),
+            exchange_uri: config.exchange_uri.clone(),
         },
         graph_memory_bytes: config.graph_memory_mib << 20,
     };

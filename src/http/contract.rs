@@ -330,10 +330,9 @@ fn problem_answers() -> Value {
         by_status.entry(code.status().as_u16()).or_default().push(*code);
     }
     let mut answers = Object::new();
-    answers.insert(
-        "Problem".into(),
-        problem_answer("A problem: what is wrong, where, and what to do", 0, None),
-    );
+    let mut any = problem_answer("A problem: what is wrong, where, and what to do", 0, None);
+    any["content"]["application/problem+json"]["examples"] = typical_problems();
+    answers.insert("Problem".into(), any);
     for (status, codes) in by_status {
         let lines: Vec<String> =
             codes.iter().map(|c| format!("`{}`: {}", c.as_str(), c.title())).collect();
@@ -346,6 +345,27 @@ fn problem_answers() -> Value {
         answers.insert(format!("Problem{status}"), answer);
     }
     Value::Object(answers)
+}
+
+/// What callers meet first, as the server says it.
+fn typical_problems() -> Value {
+    let example = |summary: &str, problem: Problem| json!({"summary": summary, "value": problem});
+    let name =
+        Problem::new(Code::Impossible, "no node of critical-minerals has the product \"galium\"");
+    let field = Problem::new(
+        Code::InvalidBody,
+        "unknown field `los`, expected one of `name`, `select`, `loss`, `loss_upstream`, \
+         `restrict`, `flow`, `cut`, `policy`, `from_day`, `days`, `recovery`",
+    );
+    let answer = Problem::new(Code::NotFound, "there is no impact \"imp_0\"");
+    json!({
+        "a name": example("A name that is not known: the hint has the nearest one",
+            name.param("shocks[0].select").hint("did you mean gallium?")),
+        "a field": example("A field that is not known: nothing is ignored",
+            field.param("shocks[0].los").hint("did you mean loss?")),
+        "an answer": example("An answer that is not known: ask the question first",
+            answer.hint("POST the scenario to /v1/graphs/{g}/impacts")),
+    })
 }
 
 fn problem_answer(description: &str, status: u16, example: Option<&Problem>) -> Value {

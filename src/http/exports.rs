@@ -13,9 +13,7 @@ use super::extract::Params;
 use super::lists::AtQuery;
 use super::problem::{Code, Problem};
 use super::reply::{Holds, cache_control, etag};
-#[cfg(feature = "parquet")]
-use crate::dataset::formats::ParquetExporter;
-use crate::dataset::formats::{Exporter, Format, Kind};
+use crate::dataset::formats::{Exporter, Format, Kind, ParquetExporter};
 use crate::graph::Snapshot;
 use crate::model::Network;
 use crate::service::ServiceError;
@@ -104,13 +102,12 @@ fn streamed(
 /// Exports one table of a graph as Parquet, for data tools.
 ///
 /// Tables: `nodes`, `flows`, `requirements`. Columns are those of the CSV tables, with products
-/// spelled out. Needs a server built with the feature `parquet`.
+/// spelled out.
 #[utoipa::path(tag = "Data",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"),
            ("table" = String, Path, description = "`nodes`, `flows` or `requirements`", example = "flows"),
            AtQuery),
-    responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/vnd.apache.parquet"),
-              (status = 406, description = "The server was built without Parquet", body = Problem)))]
+    responses((status = 200, description = "The file", body = Vec<u8>, content_type = "application/vnd.apache.parquet")))]
 #[get("/v1/graphs/{g}/export/{table}.parquet")]
 pub async fn export_table(
     service: App,
@@ -127,7 +124,6 @@ pub async fn export_table(
     parquet(&service, &graph, kind, snapshot, query.0.at)
 }
 
-#[cfg(feature = "parquet")]
 fn parquet(
     service: &App,
     graph: &str,
@@ -147,19 +143,4 @@ fn parquet(
     Ok(streamed(service, content_type, &name, version, Holds::at(at, version), move || {
         exporter.next_chunk().map_err(|error| internal(&error))
     }))
-}
-
-#[cfg(not(feature = "parquet"))]
-fn parquet(
-    _: &App,
-    graph: &str,
-    kind: Kind,
-    _: Arc<Snapshot>,
-    _: Option<u64>,
-) -> Result<HttpResponse, Problem> {
-    Err(Problem::new(Code::NotAcceptable, "this server was built without Parquet").hint(format!(
-        "build it with --features parquet, or take /v1/graphs/{graph}/export.csv.zip, which has \
-         the same table of {}s",
-        kind.as_str()
-    )))
 }

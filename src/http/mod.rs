@@ -12,6 +12,7 @@ pub mod contract;
 pub mod csv;
 pub mod cut_sets;
 pub mod edge;
+pub mod engines;
 pub mod explore;
 pub mod exports;
 pub mod exposure;

@@ -86,6 +86,7 @@ const METHODS: &[Method] = methods! {
     "centrality",
     "synthesis",
     "reports",
+    "engines",
 };
 
 const TUTORIAL: &str = include_str!("page/tutorial.md");

@@ -77,6 +77,8 @@ codes! {
     StoreFailed       "store_failed"           SERVICE_UNAVAILABLE    "The store cannot take writes";
     OverBudget        "over_budget"            SERVICE_UNAVAILABLE    "The work does not fit into memory";
     Unavailable       "unavailable"            SERVICE_UNAVAILABLE    "Something outside cannot be reached";
+    EngineUnavailable "engine_unavailable"     SERVICE_UNAVAILABLE    "The engine is not available";
+    EngineFailed      "engine_failed"          BAD_GATEWAY            "The run on an engine failed";
     Deadline          "deadline"               SERVICE_UNAVAILABLE    "The work took too long";
 }
 
@@ -117,7 +119,7 @@ pub struct Problem {
     /// Seconds to wait (429, 503; default 1).
     #[serde(skip)]
     pub retry_after: Option<u32>,
-    /// Report of a refused import.
+    /// Report of a refused import; the end of the log of a failed run.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub report: Option<serde_json::Value>,
@@ -261,6 +263,16 @@ impl From<&ServiceError> for Problem {
             ServiceError::Deadline { .. } => {
                 Self::new(Code::Deadline, detail).hint("ask a smaller question")
             }
+            ServiceError::EngineUnavailable { .. } => Self::new(Code::EngineUnavailable, detail)
+                .param("engine")
+                .hint("use engine local; GET /v1/engines says what there is and how to set it up"),
+            ServiceError::EngineFailed { log, .. } => Self {
+                report: Some(serde_json::json!({ "log": log })),
+                ..Self::new(Code::EngineFailed, detail)
+            }
+            .hint("report.log has the end of the run's log"),
+            ServiceError::Exchange { .. } => Self::new(Code::EngineFailed, detail)
+                .hint("look at the folder in exchange_dir: space, rights, and who else writes there"),
             ServiceError::Store(error) => {
                 tracing::error!(%error, "store");
                 Self::new(Code::StoreFailed, detail)

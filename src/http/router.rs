@@ -3,10 +3,10 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{
-    admin, changes, comparisons, concentration, cut_sets, explore, exports, exposure, flows,
-    graphs, impacts, imports, jobs, merges, metrics, mitigations, nodes, operations, overview,
-    protection, registers, reports, requirements, retention, scenarios, sensitivity, structure,
-    timelines,
+    admin, changes, comparisons, concentration, cut_sets, engines, explore, exports, exposure,
+    flows, graphs, impacts, imports, jobs, merges, metrics, mitigations, nodes, operations,
+    overview, protection, registers, reports, requirements, retention, scenarios, sensitivity,
+    structure, timelines,
 };
 
 /// All routes of `/v1` and the health checks.
@@ -129,6 +129,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(jobs::get_job)
         .service(jobs::cancel_job)
         .service(jobs::watch_job)
+        .service(engines::list_engines)
+        .service(engines::post_analysis)
+        .service(engines::get_analysis)
+        .service(engines::list_analysis_rows)
+        .service(engines::delete_analysis)
         // Operations
         .service(operations::get_health)
         .service(operations::get_readiness)

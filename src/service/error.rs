@@ -109,6 +109,30 @@ pub enum ServiceError {
     /// The store cannot keep or give what was asked of it.
     #[error(transparent)]
     Store(StoreError),
+    /// The engine asked for is not there.
+    #[error("the engine {engine} is not available: {reason}")]
+    EngineUnavailable {
+        /// Engine.
+        engine: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The engine's run failed.
+    #[error("the run on {engine} failed: {problem}")]
+    EngineFailed {
+        /// Engine.
+        engine: &'static str,
+        /// What it says.
+        problem: String,
+        /// The last lines of its log.
+        log: Vec<String>,
+    },
+    /// What was handed to an engine or came back cannot be used.
+    #[error("the exchange with an engine failed: {problem}")]
+    Exchange {
+        /// File and what is wrong with it.
+        problem: String,
+    },
     /// A defect of this program; the log has the details.
     #[error("internal error")]
     Internal,

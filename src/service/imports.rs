@@ -9,6 +9,7 @@ use super::Service;
 use super::error::ServiceError;
 use super::graphs::WriteContext;
 use super::jobs::{Estimate, Job};
+use super::memory::{MemoryBudget, machine_bytes, snapshot_bytes};
 use super::reference::{BUNDLED_GRAPH, Reference};
 use super::writer::Write;
 use crate::dataset::formats::{Format, ImportError, ImportOptions, ImportReport, Importer};
@@ -60,6 +61,8 @@ pub struct Imported {
 pub struct Import {
     request: ImportRequest,
     importer: Importer,
+    memory: MemoryBudget,
+    warned: bool,
 }
 
 /// A file that is no network.
@@ -87,7 +90,8 @@ impl Service {
             skip_bad_rows: request.skip_bad_rows,
             ..ImportOptions::new(self.catalogue.countries().clone())
         };
-        Ok(Import { request, importer: Importer::new(format, options)? })
+        let importer = Importer::new(format, options)?;
+        Ok(Import { request, importer, memory: self.memory, warned: false })
     }
 
     /// Ends an import: builds what the file describes and writes it as one version.
@@ -225,9 +229,25 @@ impl Import {
     /// Takes the next bytes. CPU-heavy: call it on the pool.
     ///
     /// # Errors
-    /// A file that cannot be read at all.
-    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), ImportError> {
-        self.importer.feed(chunk)
+    /// A file that cannot be read at all; a graph that will not fit the memory budget.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), ImportFailure> {
+        self.importer.feed(chunk)?;
+        let report = self.importer.report();
+        let needed = snapshot_bytes(report.nodes, report.flows);
+        self.memory.admit(needed)?;
+        // Without a budget only the machine is the limit: nothing is refused, but somebody is told.
+        if !self.warned && machine_bytes().is_some_and(|bytes| needed > bytes / 2) {
+            self.warned = true;
+            let mib = needed >> 20;
+            tracing::warn!(
+                graph = self.request.graph,
+                nodes = report.nodes,
+                flows = report.flows,
+                "the graph will take more than {mib} MiB, over half of this machine's memory; set \
+                 memory_budget_mib to refuse such imports"
+            );
+        }
+        Ok(())
     }
 
     /// What to write, if the rows allow it.

@@ -166,6 +166,19 @@ impl Job {
         self.changed.send_replace(());
     }
 
+    /// Ends the job with what its work gave.
+    fn end(&self, result: Result<String, ServiceError>, deadline: Duration) {
+        match result {
+            Ok(url) => self.set(JobState::Succeeded, Some(url), None),
+            Err(ServiceError::Cancelled(_)) if self.ran_for() >= deadline => {
+                let seconds = deadline.as_secs();
+                self.set(JobState::Failed, None, Some(ServiceError::Deadline { seconds }));
+            }
+            Err(ServiceError::Cancelled(_)) => self.set(JobState::Cancelled, None, None),
+            Err(error) => self.set(JobState::Failed, None, Some(error)),
+        }
+    }
+
     fn document(&self) -> JobDocument {
         let view = self.view();
         JobDocument {
@@ -336,24 +349,24 @@ impl Jobs {
                 job.progress.cancel();
             }
         });
+        // The job ends on the thread that works: when the server stops, the runtime that waits here
+        // may be gone before the work is.
         let inner = job.clone();
         let result = self
             .pool
             .run(move || {
-                inner.progress.check()?;
-                inner.set(JobState::Running, None, None);
-                work(&inner.progress)
+                let work = || {
+                    inner.progress.check()?;
+                    inner.set(JobState::Running, None, None);
+                    work(&inner.progress)
+                };
+                inner.end(work(), deadline);
+                Ok(())
             })
             .await;
         clock.abort();
-        match result {
-            Ok(url) => job.set(JobState::Succeeded, Some(url), None),
-            Err(ServiceError::Cancelled(_)) if job.ran_for() >= deadline => {
-                let seconds = deadline.as_secs();
-                job.set(JobState::Failed, None, Some(ServiceError::Deadline { seconds }));
-            }
-            Err(ServiceError::Cancelled(_)) => job.set(JobState::Cancelled, None, None),
-            Err(error) => job.set(JobState::Failed, None, Some(error)),
+        if let Err(error) = result {
+            job.set(JobState::Failed, None, Some(error));
         }
     }
 
@@ -375,7 +388,9 @@ impl Jobs {
                 while !job.view().state.is_final() && changed.changed().await.is_ok() {}
             }
         };
-        tokio::time::timeout(patience, ended).await.is_ok()
+        let all = tokio::time::timeout(patience, ended).await.is_ok();
+        active.iter().for_each(|job| self.remember(job));
+        all
     }
 
     fn finished(&self, job: &Job) {

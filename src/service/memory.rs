@@ -11,6 +11,20 @@ pub fn resident_bytes() -> Option<u64> {
     Some(pages * 4096)
 }
 
+/// Memory of this machine, where the system tells.
+pub fn machine_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+/// Memory that a graph of this size takes, about: measured with 10^5 to 10^7 flows of random graphs
+/// (benches/scale.md). Attributes, and what analyses need, come on top.
+pub fn snapshot_bytes(nodes: u64, flows: u64) -> u64 {
+    nodes.saturating_mul(90).saturating_add(flows.saturating_mul(50))
+}
+
 /// Most memory that the process should use.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MemoryBudget {
@@ -48,5 +62,7 @@ mod tests {
         let error = budget.admit(1 << 40).unwrap_err();
         assert!(matches!(error, ServiceError::OverBudget { budget: b, .. } if b == 1 << 30));
         assert!(resident_bytes().is_none_or(|bytes| bytes > 1 << 20));
+        assert!(machine_bytes() >= resident_bytes());
+        assert_eq!(snapshot_bytes(2, 3), 330);
     }
 }

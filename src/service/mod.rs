@@ -14,6 +14,7 @@ pub mod criticality;
 pub mod cut_sets;
 pub mod diff;
 pub mod economic;
+pub mod engines;
 pub mod error;
 pub mod explore;
 pub mod exposure;
@@ -47,6 +48,7 @@ use access::{Access, AccessOptions};
 use answers::AnswerCache;
 use catalogue::Catalogue;
 use compactor::Compactor;
+use engines::{EngineOptions, Engines};
 pub use error::ServiceError;
 use idempotency::Idempotency;
 use jobs::{JobOptions, Jobs};
@@ -71,6 +73,8 @@ pub struct ServiceOptions {
     pub memory: MemoryBudget,
     /// Which credentials are taken.
     pub access: AccessOptions,
+    /// Where analyses may run beside this process.
+    pub engines: EngineOptions,
     /// Bytes that graphs in memory may take; the least recently used ones go first.
     pub graph_memory_bytes: usize,
 }
@@ -83,6 +87,7 @@ impl Default for ServiceOptions {
             jobs: JobOptions::default(),
             memory: MemoryBudget::default(),
             access: AccessOptions::default(),
+            engines: EngineOptions::default(),
             graph_memory_bytes: 4 << 30,
         }
     }
@@ -100,6 +105,8 @@ pub struct Service {
     pub access: Access,
     /// Who did what.
     pub audit: Audit,
+    /// Where analyses run.
+    pub engines: Engines,
     /// Most memory that the process should use.
     pub memory: MemoryBudget,
     /// Finished answers.
@@ -149,6 +156,7 @@ impl Service {
             jobs: Arc::new(Jobs::new(store.clone(), job_pool, options.jobs)),
             access: Access::new(store.clone(), &options.access)?,
             audit: Audit::start(store.clone()).map_err(|e| no_threads(&e))?,
+            engines: Engines::new(options.engines.clone(), options.memory),
             memory: options.memory,
             answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
             idempotency: Idempotency::new(store.clone()),
@@ -185,6 +193,7 @@ impl Service {
         if let Err(error) = self.idempotency.expire() {
             tracing::warn!(%error, "old idempotency keys could not be removed");
         }
+        self.engines.find();
         self.ready.store(true, Ordering::Release);
         Ok(())
     }

@@ -494,18 +494,13 @@ fn an_import_can_be_a_job_whose_report_stays() {
 }
 
 #[test]
-fn tables_are_exported_as_parquet_where_it_is_built_in() {
+fn tables_are_exported_as_parquet() {
     let (_dir, server) = empty();
     small(&server);
     server.get("/v1/graphs/g/export/things.parquet").problem(404, "not_found");
     for table in ["nodes", "flows", "requirements"] {
         let reply = server.get(&format!("/v1/graphs/g/export/{table}.parquet"));
-        if cfg!(feature = "parquet") {
-            assert_eq!((reply.status, reply.header("etag")), (200, "\"1\""));
-            assert!(reply.text.starts_with("PAR1") && reply.text.ends_with("PAR1"));
-        } else {
-            let problem = reply.problem(406, "not_acceptable");
-            assert!(problem["hint"].as_str().unwrap().contains("csv.zip"));
-        }
+        assert_eq!((reply.status, reply.header("etag")), (200, "\"1\""));
+        assert!(reply.text.starts_with("PAR1") && reply.text.ends_with("PAR1"));
     }
 }

@@ -6,6 +6,7 @@ mod api;
 mod attacks;
 mod cut_sets;
 mod database;
+mod engines;
 mod errors;
 mod pages;
 mod questions;

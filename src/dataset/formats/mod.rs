@@ -18,7 +18,6 @@ mod import;
 mod intake;
 mod ndjson;
 mod node_link;
-#[cfg(feature = "parquet")]
 mod parquet;
 mod report;
 mod rows;
@@ -28,7 +27,6 @@ pub use export::Exporter;
 pub use fields::Kind;
 pub use format::Format;
 pub use import::Importer;
-#[cfg(feature = "parquet")]
 pub use parquet::ParquetExporter;
 pub use report::{ImportError, ImportOptions, ImportReport, Limits, RowProblem};
 

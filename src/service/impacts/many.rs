@@ -248,6 +248,58 @@ impl<'a> Summary<'a> {
     }
 }
 
+/// Resolves the shocks of every scenario.
+///
+/// # Errors
+/// Too many scenarios; the first one that the graph does not understand.
+pub fn compile_scenarios(
+    snapshot: &Snapshot,
+    scenarios: &[BatchScenario],
+) -> Result<Vec<Shocks>, ImpactError> {
+    too_many("scenarios", scenarios.len())?;
+    scenarios
+        .iter()
+        .enumerate()
+        .map(|(i, scenario)| {
+            Shocks::compile(snapshot, &scenario.shocks).map_err(|error| within(error, i))
+        })
+        .collect()
+}
+
+/// Index and targets of scenarios whose losses an engine has computed, in the same order.
+///
+/// # Errors
+/// Targets or options that the graph does not understand.
+pub fn summarise(
+    models: &ModelCache,
+    snapshot: &Arc<Snapshot>,
+    scenarios: &[BatchScenario],
+    options: &ModelOptions,
+    targets: &[Target],
+    losses: &[Losses],
+) -> Result<Vec<BatchLine>, ImpactError> {
+    let resolved = resolve_targets(snapshot, targets)?;
+    let model = models.get(snapshot, options, &[])?;
+    let summary = Summary::new(&model, &resolved);
+    let line = |(k, (scenario, losses)): (usize, (&BatchScenario, &Losses))| {
+        let (index, by_target) = summary.of(losses);
+        BatchLine {
+            id: scenario.id.clone().unwrap_or_else(|| k.to_string()),
+            index,
+            results: targets
+                .iter()
+                .zip(by_target)
+                .map(|(t, loss)| TargetLoss { target: t.name.clone(), loss })
+                .collect(),
+            sweeps: losses.ending.sweeps,
+            converged: losses.ending.converged,
+            residual: losses.ending.residual,
+            nodes: None,
+        }
+    };
+    Ok(scenarios.iter().zip(losses).enumerate().map(line).collect())
+}
+
 /// Evaluates the scenarios of a batch side by side, in the order asked.
 ///
 /// # Errors
@@ -258,17 +310,9 @@ pub fn batch(
     body: &BatchBody,
     progress: &Progress,
 ) -> Result<Vec<BatchLine>, ImpactError> {
-    too_many("scenarios", body.scenarios.len())?;
     let targets = resolve_targets(snapshot, &body.targets)?;
     let model = models.get(snapshot, &body.model, &[])?;
-    let shocks: Vec<Shocks> = body
-        .scenarios
-        .iter()
-        .enumerate()
-        .map(|(i, scenario)| {
-            Shocks::compile(snapshot, &scenario.shocks).map_err(|error| within(error, i))
-        })
-        .collect::<Result<_, _>>()?;
+    let shocks = compile_scenarios(snapshot, &body.scenarios)?;
     let summary = Summary::new(&model, &targets);
     progress.start(shocks.len() as u64);
     model.solve_many(&shocks, progress, |k, losses| {
