@@ -18,13 +18,15 @@ use super::node_set::NodeSet;
 use super::rationing::{Classes, rations};
 use super::rows::Rows;
 use super::shock::{ImpactError, Shocks};
-use super::solve::{ArrivalCuts, Ending, NodeShock, Side, StopAt, run};
+use super::solve::{ArrivalCuts, Ending, NodeShock, Side, StopAt, run, stream};
 use super::substitution::{
     FactorRule, Markets, NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools,
 };
 
 /// Scenarios that are evaluated in one pass of the rows.
 pub const LANES: usize = 8;
+/// Most scenarios that one thread takes at once.
+const LONGEST_STREAM: usize = 512;
 
 /// One snapshot under one set of options.
 pub struct ImpactModel {
@@ -492,18 +494,33 @@ impl ImpactModel {
     ) -> Result<Vec<T>, ImpactError> {
         let order = self.neighbours(scenarios);
         let pools = self.pools(&Shocks::default(), &[]);
+        // Lanes that end early take the next scenario; what is solved exactly runs group by group.
+        let stop = self.stop();
+        let streams = !stop.is_exact()
+            && self.pooled.is_none()
+            && !scenarios.iter().any(Shocks::has_cuts);
+        let size = if streams {
+            (scenarios.len() / (4 * rayon::current_num_threads())).clamp(LANES, LONGEST_STREAM)
+        } else {
+            LANES
+        };
         // Scratch space, reused from chunk to chunk.
         let idle: Mutex<Vec<Vec<Side<'_, LANES>>>> = Mutex::new(Vec::new());
         let idle_now = || idle.lock().unwrap_or_else(PoisonError::into_inner);
         let chunks: Vec<Vec<(usize, T)>> = order
-            .par_chunks(LANES)
+            .par_chunks(size)
             .map(|chunk| {
                 let kept = idle_now().pop();
                 let mut sides = kept.unwrap_or_else(|| self.sides(pools.as_ref()));
-                let losses = self.solve_chunk(scenarios, chunk, &mut sides, progress)?;
+                let results = if streams {
+                    self.stream_chunk(scenarios, chunk, &mut sides, progress, &finish)?
+                } else {
+                    let losses = self.solve_chunk(scenarios, chunk, &mut sides, progress)?;
+                    progress.advance(chunk.len() as u64)?;
+                    chunk.iter().zip(losses).map(|(&k, l)| (k, finish(k, l))).collect()
+                };
                 idle_now().push(sides);
-                progress.advance(chunk.len() as u64)?;
-                Ok(chunk.iter().zip(losses).map(|(&k, l)| (k, finish(k, l))).collect())
+                Ok(results)
             })
             .collect::<Result<_, ImpactError>>()?;
         let mut results: Vec<Option<T>> = scenarios.iter().map(|_| None).collect();
@@ -534,6 +551,31 @@ impl ImpactModel {
         down.into_iter().chain(up).collect()
     }
 
+    fn stream_chunk<T>(
+        &self,
+        scenarios: &[Shocks],
+        chunk: &[usize],
+        sides: &mut [Side<'_, LANES>],
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T,
+    ) -> Result<Vec<(usize, T)>, ImpactError> {
+        let down_first = self.down.is_some();
+        sides.iter_mut().for_each(|side| side.start(std::iter::empty()));
+        let mut results = Vec::with_capacity(chunk.len());
+        let shock = |side: usize, scenario: usize| {
+            let (down, up) = self.sides_of(&scenarios[chunk[scenario]]);
+            if side == 0 && down_first { down.0 } else { up.0 }
+        };
+        stream(sides, chunk.len(), shock, self.stop(), progress, |sides, scenario, lane, ending| {
+            let [down, up] = split(sides.iter(), down_first);
+            let nodes = losses_of(down, up, &touched(down, up), lane);
+            let scenario = chunk[scenario];
+            results.push((scenario, finish(scenario, Losses { nodes, ending })));
+            progress.advance(1)
+        })?;
+        Ok(results)
+    }
+
     fn solve_chunk(
         &self,
         scenarios: &[Shocks],
@@ -555,7 +597,7 @@ impl ImpactModel {
                 .collect();
         }
         let shocks: Vec<_> = chunk.iter().map(|&k| self.sides_of(&scenarios[k])).collect();
-        let [down, up] = split(sides, self.down.is_some());
+        let [down, up] = split(sides.iter_mut(), self.down.is_some());
         if let Some(side) = down {
             side.start(shocks.iter().map(|(down, _)| (&down.0, &down.1)));
         }
@@ -563,8 +605,7 @@ impl ImpactModel {
             side.start(shocks.iter().map(|(_, up)| (&up.0, &up.1)));
         }
         let endings = run(sides, chunk.len(), self.stop(), progress)?;
-        let [down, up] = split(sides, self.down.is_some());
-        let (down, up) = (down.as_deref(), up.as_deref());
+        let [down, up] = split(sides.iter(), self.down.is_some());
         let touched = touched(down, up);
         Ok(endings
             .into_iter()
@@ -575,16 +616,19 @@ impl ImpactModel {
 }
 
 /// The sides of a run by direction: downstream, upstream.
-fn split<S>(sides: &mut [S], downstream: bool) -> [Option<&mut S>; 2] {
-    let mut sides = sides.iter_mut();
+fn split<S>(mut sides: impl Iterator<Item = S>, downstream: bool) -> [Option<S>; 2] {
     let down = if downstream { sides.next() } else { None };
     [down, sides.next()]
 }
 
-/// Nodes with a loss in some lane, ascending.
+/// At least the nodes with a loss in some lane, ascending.
 fn touched<const L: usize>(down: Option<&Side<'_, L>>, up: Option<&Side<'_, L>>) -> Vec<u32> {
     let sides = || [down, up].into_iter().flatten();
-    let mut set = NodeSet::new(sides().map(|s| s.losses.len()).max().unwrap_or(0));
+    let n = sides().map(|s| s.losses.len()).max().unwrap_or(0);
+    if sides().any(|s| s.touched().len() > n / 8) {
+        return (0..n as u32).collect();
+    }
+    let mut set = NodeSet::new(n);
     sides().flat_map(|s| s.touched()).for_each(|&v| set.insert(v));
     let mut nodes = Vec::new();
     while let Some(v) = set.take(nodes.last().copied().unwrap_or(0), u32::MAX) {
