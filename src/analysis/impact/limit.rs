@@ -83,7 +83,8 @@ pub struct Map<'a, M> {
 ///
 /// Where the map is limited by nothing but 1 (`F(c l) >= c F(l)` for `c <= 1`: no rationing, no
 /// headroom, no thresholds), a state in which the pivot loses `c` has a limit of at least `c`
-/// times this one: by induction over the sweeps from `c` at the pivot alone. Single failures of a
+/// times this one: by induction over the sweeps from `c` at the pivot alone; cuts and other shocks
+/// only add to it. Single failures of a
 /// tightly knit network end in much the same state, which need not be found slowly each time.
 #[derive(Debug)]
 pub struct Pivot {
@@ -149,12 +150,7 @@ impl Pivot {
     }
 
     /// Raises losses to what this pivot's loss entails.
-    fn raise<const L: usize>(
-        &self,
-        rows: &Rows,
-        state: &mut LaneState<'_, L>,
-        active: [bool; L],
-    ) {
+    fn raise<const L: usize>(&self, rows: &Rows, state: &mut LaneState<'_, L>, active: [bool; L]) {
         let order = rows.order();
         let of_pivot = state.losses[self.node as usize];
         let of_pivot: [f64; L] =
@@ -332,7 +328,8 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut in_round = 0;
     let mut last = [f64::INFINITY; L];
     let most_loss = highest(rows, state, scale, members);
-    let pivots = || map.pivots.iter().filter(|pivot| range.contains(&rows.order().rank[pivot.node as usize]));
+    let inside = |pivot: &&Pivot| range.contains(&rows.order().rank[pivot.node as usize]);
+    let pivots = || map.pivots.iter().filter(inside);
     pivots().for_each(|pivot| pivot.raise(rows, state, active));
     for number in 1..=MOST_PASSES {
         if number % 16 == 0 {
@@ -388,9 +385,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             }
         }
         extrapolate(rows, state, members, &between, length, most_loss);
-        if !rows.is_linear() {
-            pivots().for_each(|pivot| pivot.raise(rows, state, active));
-        }
+        pivots().for_each(|pivot| pivot.raise(rows, state, active));
     }
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}

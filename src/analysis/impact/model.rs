@@ -9,7 +9,7 @@ use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::model::Symbol;
 use crate::model::scenario::{
-    ModelOptions, Rationing, RationingRule, Response, ScenarioError, StopRule, Substitution,
+    ModelOptions, Rationing, RationingRule, Response, ScenarioError, Substitution,
 };
 use crate::model::selector::suggest;
 
@@ -431,6 +431,12 @@ impl ImpactModel {
         }
     }
 
+    /// True if the options may end a run before its limit: the published early stop, or a bound on
+    /// the sweeps.
+    pub fn stops_early(&self) -> bool {
+        !self.stop().is_exact()
+    }
+
     /// Runs one scenario to its end.
     ///
     /// # Errors
@@ -452,8 +458,7 @@ impl ImpactModel {
         prepared: &'p Prepared<'p>,
         progress: &Progress,
     ) -> Result<Solution<'p>, ImpactError> {
-        let stop = StopAt { rule: StopRule::Fixpoint, tolerance: 1e-12, max_sweeps: None };
-        self.solve_until(prepared, stop, progress)
+        self.solve_until(prepared, StopAt::LIMIT, progress)
     }
 
     fn solve_until<'p>(
@@ -492,13 +497,35 @@ impl ImpactModel {
         progress: &Progress,
         finish: impl Fn(usize, Losses) -> T + Sync,
     ) -> Result<Vec<T>, ImpactError> {
+        self.solve_many_until(scenarios, self.stop(), progress, finish)
+    }
+
+    /// As [`ImpactModel::solve_many`], each scenario to its exact limit, whatever the options' stop
+    /// rule.
+    ///
+    /// # Errors
+    /// Only if `progress` asks to stop.
+    pub fn solve_many_limits<T: Send>(
+        &self,
+        scenarios: &[Shocks],
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T + Sync,
+    ) -> Result<Vec<T>, ImpactError> {
+        self.solve_many_until(scenarios, StopAt::LIMIT, progress, finish)
+    }
+
+    fn solve_many_until<T: Send>(
+        &self,
+        scenarios: &[Shocks],
+        stop: StopAt,
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T + Sync,
+    ) -> Result<Vec<T>, ImpactError> {
         let order = self.neighbours(scenarios);
         let pools = self.pools(&Shocks::default(), &[]);
         // Lanes that end early take the next scenario; what is solved exactly runs group by group.
-        let stop = self.stop();
-        let streams = !stop.is_exact()
-            && self.pooled.is_none()
-            && !scenarios.iter().any(Shocks::has_cuts);
+        let streams =
+            !stop.is_exact() && self.pooled.is_none() && !scenarios.iter().any(Shocks::has_cuts);
         let size = if streams {
             (scenarios.len() / (4 * rayon::current_num_threads())).clamp(LANES, LONGEST_STREAM)
         } else {
@@ -513,9 +540,9 @@ impl ImpactModel {
                 let kept = idle_now().pop();
                 let mut sides = kept.unwrap_or_else(|| self.sides(pools.as_ref()));
                 let results = if streams {
-                    self.stream_chunk(scenarios, chunk, &mut sides, progress, &finish)?
+                    self.stream_chunk(scenarios, chunk, &mut sides, stop, progress, &finish)?
                 } else {
-                    let losses = self.solve_chunk(scenarios, chunk, &mut sides, progress)?;
+                    let losses = self.solve_chunk(scenarios, chunk, &mut sides, stop, progress)?;
                     progress.advance(chunk.len() as u64)?;
                     chunk.iter().zip(losses).map(|(&k, l)| (k, finish(k, l))).collect()
                 };
@@ -556,6 +583,7 @@ impl ImpactModel {
         scenarios: &[Shocks],
         chunk: &[usize],
         sides: &mut [Side<'_, LANES>],
+        stop: StopAt,
         progress: &Progress,
         finish: impl Fn(usize, Losses) -> T,
     ) -> Result<Vec<(usize, T)>, ImpactError> {
@@ -566,7 +594,7 @@ impl ImpactModel {
             let (down, up) = self.sides_of(&scenarios[chunk[scenario]]);
             if side == 0 && down_first { down.0 } else { up.0 }
         };
-        stream(sides, chunk.len(), shock, self.stop(), progress, |sides, scenario, lane, ending| {
+        stream(sides, chunk.len(), shock, stop, progress, |sides, scenario, lane, ending| {
             let [down, up] = split(sides.iter(), down_first);
             let nodes = losses_of(down, up, &touched(down, up), lane);
             let scenario = chunk[scenario];
@@ -581,6 +609,7 @@ impl ImpactModel {
         scenarios: &[Shocks],
         chunk: &[usize],
         sides: &mut [Side<'_, LANES>],
+        stop: StopAt,
         progress: &Progress,
     ) -> Result<Vec<Losses>, ImpactError> {
         // What markets may divert differs with the cuts: such scenarios run alone.
@@ -589,7 +618,7 @@ impl ImpactModel {
                 .iter()
                 .map(|&k| {
                     let prepared = self.prepare(&scenarios[k]);
-                    let solution = self.solve(&prepared, progress)?;
+                    let solution = self.solve_until(&prepared, stop, progress)?;
                     let (down, up) = (solution.down.as_ref(), solution.up.as_ref());
                     let nodes = losses_of(down, up, &touched(down, up), 0);
                     Ok(Losses { nodes, ending: solution.ending })
@@ -604,7 +633,7 @@ impl ImpactModel {
         if let Some(side) = up {
             side.start(shocks.iter().map(|(_, up)| (&up.0, &up.1)));
         }
-        let endings = run(sides, chunk.len(), self.stop(), progress)?;
+        let endings = run(sides, chunk.len(), stop, progress)?;
         let [down, up] = split(sides.iter(), self.down.is_some());
         let touched = touched(down, up);
         Ok(endings

@@ -45,6 +45,9 @@ pub struct StopAt {
 }
 
 impl StopAt {
+    /// At the exact limit.
+    pub const LIMIT: Self = Self { rule: StopRule::Fixpoint, tolerance: 1e-12, max_sweeps: None };
+
     /// True if the exact limit is asked for.
     pub fn is_exact(&self) -> bool {
         self.rule == StopRule::Fixpoint && self.max_sweeps.is_none()
@@ -412,19 +415,22 @@ impl<'a, const L: usize> Side<'a, L> {
             let scale = Scale { cuts: &self.cuts, factors: &self.factors };
             let plain = self.cuts.arrivals.is_empty() && !self.factors.moves();
             let rows = self.rows;
-            // A plan and pivots pay from several scenarios on.
+            // A plan and pivots pay from several scenarios on (and pivots hide which loss came
+            // first, which explanations of one scenario ask for). Cuts only add to losses, so
+            // whether a neighbour has some makes no difference.
             let plan = if plain && L > 1 { rows.plan() } else { None };
+            let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
             let solved = match plan {
                 Some(of) => {
-                    let map = Map { rows, of, pivots: rows.pivots() };
+                    let map = Map { rows, of, pivots };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None if plain => {
-                    let map = Map { rows, of: &unscaled(rows), pivots: &[] };
+                    let map = Map { rows, of: &unscaled(rows), pivots };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None => {
-                    let map = Map { rows, of: &Scaled { rows, scale: &scale }, pivots: &[] };
+                    let map = Map { rows, of: &Scaled { rows, scale: &scale }, pivots };
                     limit::solve(&map, state, &scale, &active, tolerance, progress)?
                 }
             };
