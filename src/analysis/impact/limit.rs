@@ -43,6 +43,8 @@ use super::solve::{all_lost, bounds};
 const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
 /// The same where the map is linear.
 const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
+/// The same where the cycle has a pivot, which is followed after each.
+const PIVOT_WINDOWS: &[(usize, usize)] = &[(2, 6)];
 /// Steps up to this may be rounding alone.
 const NOISE: f64 = 1e-14;
 /// Steps are only known to this: rounding of losses up to 1.
@@ -92,36 +94,32 @@ pub struct Pivot {
     losses: Vec<(u32, f64)>,
 }
 
-/// Nodes of a cycle from which on it has pivots.
-const PIVOTED: usize = 256;
-/// Most pivots of a cycle.
-const MOST_PIVOTS: usize = 4;
+/// Sizes of cycles that have a pivot. In small ones systems are solved directly; of very large
+/// ones a single limit may take longer than a question does.
+const PIVOTED: Range<usize> = 256..50_000;
+/// Passes from one point of the secant of [`Pivot::follow`] to its value: the pivot must feel what
+/// it does.
+const FOLLOWED: usize = 6;
+/// Least steps that a slope is taken from.
+const STEEP: f64 = 1e-11;
 
 impl Pivot {
-    /// The pivots of the cycles of some rows: of each in turn the node that acts on most others
-    /// and that no pivot before takes down. Depends on the rows alone.
+    /// The pivots of the large cycles of some rows, one each: the node that acts on most others
+    /// (the first of these in the order of the rows). Depends on the rows alone.
     pub fn all(rows: &Rows) -> Vec<Self> {
         let order = rows.order();
-        let mut all = Vec::new();
-        for cycle in order.cycles.iter().filter(|cycle| cycle.len() >= PIVOTED) {
+        let of_cycle = |cycle: &Range<u32>| {
             let members = &order.nodes[cycle.start as usize..cycle.end as usize];
-            let mut left: Vec<u32> = members.to_vec();
-            for _ in 0..MOST_PIVOTS {
-                // The first of those with most dependents.
-                let Some(&node) = left.iter().rev().max_by_key(|&&v| rows.dependents(v).len())
-                else {
-                    break;
-                };
-                let Some(pivot) = Self::of(rows, cycle.clone(), node) else { break };
-                let full = |v: &u32| {
-                    let place = pivot.losses.binary_search_by_key(v, |loss| loss.0);
-                    place.is_ok_and(|k| pivot.losses[k].1 >= 1.0)
-                };
-                left.retain(|v| !full(v));
-                all.push(pivot);
-            }
-        }
-        all
+            let acts_on = |&&v: &&u32| rows.dependents(v).len();
+            let &node = members.iter().rev().max_by_key(acts_on)?;
+            Self::of(rows, cycle.clone(), node)
+        };
+        order
+            .cycles
+            .iter()
+            .filter(|cycle| PIVOTED.contains(&cycle.len()))
+            .filter_map(of_cycle)
+            .collect()
     }
 
     fn of(rows: &Rows, cycle: Range<u32>, node: u32) -> Option<Self> {
@@ -147,6 +145,56 @@ impl Pivot {
         touched.dedup();
         let losses = touched.into_iter().map(|v| (v, losses[v as usize][0])).collect();
         Some(Self { node, losses })
+    }
+
+    /// Follows the pivot's own loss to its limit. Let `g(c)` be what it loses some passes after the
+    /// state in which it loses `c` and the others what that entails. Passes are convex here (maxima
+    /// and sums of what suppliers lose, with shares that add up to 1 at most), so `g` is, and lies
+    /// above its secant beyond two points: what it loses in the limit, where `g(c) <= c`, is at
+    /// least where the secant meets the diagonal.
+    fn follow<const L: usize>(
+        &self,
+        map: &Map<'_, impl NodeLoss<L>>,
+        state: &mut LaneState<'_, L>,
+        active: [bool; L],
+        range: Range<u32>,
+    ) {
+        let rows = map.rows;
+        let members = &rows.order().nodes[range.start as usize..range.end as usize];
+        let own = self.node as usize;
+        // Both points of the secant start from the same state but for the pivot.
+        self.raise(rows, state, active);
+        let (mut base, mut first) = (Vec::new(), Vec::new());
+        copy(members, state.losses, &mut base);
+        let start = state.losses[own];
+        let mut run = |state: &mut LaneState<'_, L>| {
+            range.clone().for_each(|rank| state.dirty.insert(rank));
+            for _ in 0..FOLLOWED {
+                pass(map, state, active, range.clone());
+            }
+            state.losses[own]
+        };
+        let once = run(state);
+        copy(members, state.losses, &mut first);
+        for (&v, base) in members.iter().zip(&base) {
+            state.losses[v as usize] = *base;
+        }
+        state.losses[own] = once;
+        self.raise(rows, state, active);
+        let twice = run(state);
+        for (&v, first) in members.iter().zip(&first) {
+            raise(&mut state.losses[v as usize], *first);
+        }
+        for lane in 0..L {
+            let (step, next) = (once[lane] - start[lane], twice[lane] - once[lane]);
+            if active[lane] && step > STEEP && next > STEEP {
+                let slope = (next - NOISE) / (step + NOISE);
+                let most = if slope < 1.0 { once[lane] + next / (1.0 - slope) } else { 1.0 };
+                state.losses[own][lane] = greater(state.losses[own][lane], lesser(most, 1.0));
+            }
+        }
+        self.raise(rows, state, active);
+        range.clone().for_each(|rank| state.dirty.insert(rank));
     }
 
     /// Raises losses to what this pivot's loss entails.
@@ -322,15 +370,21 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     // Losses before the first and before the second of two windows.
     let mut before: Vec<[f64; L]> = Vec::new();
     let mut between: Vec<[f64; L]> = Vec::new();
-    let schedule = if rows.is_linear() { LINEAR_WINDOWS } else { WINDOWS };
+    let inside = |pivot: &&Pivot| range.contains(&rows.order().rank[pivot.node as usize]);
+    let pivot = map.pivots.iter().find(inside);
+    let schedule = match pivot {
+        Some(_) => PIVOT_WINDOWS,
+        None if rows.is_linear() => LINEAR_WINDOWS,
+        None => WINDOWS,
+    };
     let mut rounds = schedule.iter().cycle();
     let mut round = rounds.next().copied().unwrap_or((0, 1));
     let mut in_round = 0;
     let mut last = [f64::INFINITY; L];
     let most_loss = highest(rows, state, scale, members);
-    let inside = |pivot: &&Pivot| range.contains(&rows.order().rank[pivot.node as usize]);
-    let pivots = || map.pivots.iter().filter(inside);
-    pivots().for_each(|pivot| pivot.raise(rows, state, active));
+    if let Some(pivot) = pivot {
+        pivot.raise(rows, state, active);
+    }
     for number in 1..=MOST_PASSES {
         if number % 16 == 0 {
             progress.check()?;
@@ -385,7 +439,9 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             }
         }
         extrapolate(rows, state, members, &between, length, most_loss);
-        pivots().for_each(|pivot| pivot.raise(rows, state, active));
+        if let Some(pivot) = pivot {
+            pivot.follow(map, state, active, range.clone());
+        }
     }
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}

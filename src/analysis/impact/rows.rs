@@ -357,7 +357,7 @@ impl Rows {
     /// Known limits that bound others, if the map allows (made at first use).
     pub fn pivots(&self) -> &[Pivot] {
         self.pivots.get_or_init(|| match self.plan() {
-            // Orders die out along every path: no node's loss stands for that of others.
+            // Missing orders thin out from node to node: no loss stands for that of others.
             Some(_) if !self.is_linear() => Pivot::all(self),
             _ => Vec::new(),
         })
