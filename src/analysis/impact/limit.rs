@@ -167,7 +167,7 @@ impl Pivot {
         let (mut base, mut first) = (Vec::new(), Vec::new());
         copy(members, state.losses, &mut base);
         let start = state.losses[own];
-        let mut run = |state: &mut LaneState<'_, L>| {
+        let run = |state: &mut LaneState<'_, L>| {
             range.clone().for_each(|rank| state.dirty.insert(rank));
             for _ in 0..FOLLOWED {
                 pass(map, state, active, range.clone());
