@@ -257,3 +257,60 @@ fn a_thousand_nodes_agree_at_both_stops() {
 fn five_thousand_nodes_agree_at_the_early_stop() {
     compare(5000, 25_000, 60, 78, 4, false);
 }
+
+/// Removals, squeezes and cuts on networks whose cycle is large enough for known limits to bound
+/// others: alone, side by side and as single questions.
+#[test]
+fn known_limits_of_large_cycles_do_not_change_results() {
+    for seed in 0..40 {
+        let naive = Naive::random(400, 1200 + 60 * seed as usize, 12, 500 + seed);
+        let snapshot = naive.build();
+        let mut r = Random(900 + seed);
+        let scenarios: Vec<Shocks> = (0..20)
+            .map(|k| {
+                let v = r.below(400);
+                if k % 4 == 3 {
+                    let flow = r.below(snapshot.flow_count()) as u32;
+                    return Shocks::cut(&[flow]);
+                }
+                let select = Some(Selector::node(&format!("n{v:05}")));
+                let loss = Some(if k % 2 == 0 { 1.0 } else { r.unit() });
+                let shock = Shock { select, loss, ..Shock::default() };
+                Shocks::compile(&snapshot, &[shock]).unwrap()
+            })
+            .collect();
+        for rule in [StopRule::Fixpoint, StopRule::Step] {
+            let options = ModelOptions {
+                direction: Direction::Both,
+                stop: Stop { rule, tolerance: None },
+                ..ModelOptions::default()
+            };
+            let model = ImpactModel::new(snapshot.clone(), &options, &[]).unwrap();
+            assert!(!model.downstream().unwrap().pivots().is_empty(), "{seed}");
+            let solve = |scenarios: &[Shocks]| {
+                model.solve_many(scenarios, &Progress::silent(), |_, l| l).unwrap()
+            };
+            let together = solve(&scenarios);
+            // Without the cuts, other lanes take other scenarios.
+            let nodes_only: Vec<Shocks> =
+                scenarios.iter().filter(|s| !s.has_cuts()).cloned().collect();
+            let mut apart = solve(&nodes_only).into_iter();
+            for (k, (shocks, losses)) in scenarios.iter().zip(&together).enumerate() {
+                let at = format!("seed {seed}, scenario {k}, {rule:?}");
+                assert_eq!(&solve(std::slice::from_ref(shocks))[0], losses, "{at}");
+                if !shocks.has_cuts() {
+                    assert_eq!(&apart.next().unwrap(), losses, "{at}");
+                }
+                let prepared = model.prepare(shocks);
+                let single = model.solve(&prepared, &Progress::silent()).unwrap();
+                assert_eq!(single.ending.sweeps, losses.ending.sweeps, "{at}");
+                let mut listed = losses.nodes.iter().peekable();
+                for v in snapshot.nodes() {
+                    let (d, u) = listed.next_if(|l| l.0 == v).map_or((0.0, 0.0), |l| (l.1, l.2));
+                    assert!((single.down(v) - d).abs() <= 1e-9, "{at}: {} {d}", single.down(v));
+                    assert!((single.up(v) - u).abs() <= 1e-9, "{at}: {} {u}", single.up(v));
+                }
+            }
+        }
+    }
+}

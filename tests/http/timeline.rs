@@ -270,3 +270,45 @@ fn a_project_ramps_up_and_a_substitute_comes_in() {
     // Half for half a year, then a quarter beside the substitute.
     near(&bought[1]["targets"][0]["avoided_days"], 182.0 * 0.75, "project");
 }
+
+#[test]
+fn batches_and_knock_outs_say_how_far_they_are_from_the_limit() {
+    let (_dir, server) = empty();
+    // A loop of two that feeds on itself slowly: an early stop misses much of the loss.
+    let lines = [
+        json!({"type": "node", "id": "a", "product": "a"}),
+        json!({"type": "node", "id": "b", "product": "b"}),
+        json!({"type": "node", "id": "c", "product": "b"}),
+        json!({"type": "flow", "from": "a", "to": "b", "quantity": 9.0}),
+        json!({"type": "flow", "from": "b", "to": "a", "quantity": 99.0}),
+        json!({"type": "flow", "from": "c", "to": "a", "quantity": 1.0}),
+    ]
+    .map(|line| line.to_string())
+    .join("\n");
+    server.put("/v1/graphs/loop", &json!({})).ok(201);
+    server.import("loop", "", &lines).ok(200);
+    let shocks = json!([{"select": {"node": "c"}, "loss": 1.0}]);
+    let early = json!({"stop": {"rule": "step", "tolerance": 0.02}});
+    let single =
+        server.post("/v1/graphs/loop/impacts", &json!({"shocks": shocks, "model": early})).ok(200);
+    let expected = single["gap"].as_f64().unwrap();
+    assert!(expected > 0.9, "{single}");
+    for (model, asked) in [(&early, false), (&early, true), (&json!({}), false)] {
+        let batch = json!({"scenarios": [{"shocks": shocks}], "model": model, "gap": asked});
+        let line = server.post("/v1/graphs/loop/impacts/batch", &batch);
+        let line: Value = serde_json::from_str(line.text.trim()).unwrap();
+        let units = json!({"list": [{"name": "c", "select": {"node": "c"}}]});
+        let body = json!({"units": units, "model": model, "gap": asked});
+        let knocked = server.post("/v1/graphs/loop/knock-outs", &body).ok(200);
+        for answer in [&line, &knocked["results"][0]] {
+            match (model == &early, asked) {
+                (true, false) => assert!(answer["gap"].is_null(), "{answer}"),
+                (true, true) => {
+                    assert!((answer["gap"].as_f64().unwrap() - expected).abs() < 1e-9, "{answer}");
+                }
+                _ => assert!(answer["gap"].as_f64().unwrap() <= 1e-12, "{answer}"),
+            }
+            assert_eq!(answer["converged"], json!(model != &early), "{answer}");
+        }
+    }
+}

@@ -34,7 +34,8 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::analysis::{Cancelled, Progress};
 
 use super::node_set::NodeSet;
-use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows, greater, lesser};
+use super::plan::{NodeLoss, unscaled};
+use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows, Unscaled, greater, lesser};
 use super::solve::{all_lost, bounds};
 
 /// Passes over a cycle that settle it, and the length of each of the two windows of passes whose
@@ -42,6 +43,8 @@ use super::solve::{all_lost, bounds};
 const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
 /// The same where the map is linear.
 const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
+/// The same where the cycle has a pivot, which is followed after each.
+const PIVOT_WINDOWS: &[(usize, usize)] = &[(2, 6)];
 /// Steps up to this may be rounding alone.
 const NOISE: f64 = 1e-14;
 /// Steps are only known to this: rounding of losses up to 1.
@@ -66,6 +69,162 @@ pub struct Stamps {
     pub of: Vec<u32>,
     /// The present moment.
     pub now: u32,
+}
+
+/// The map of which the limit is computed.
+pub struct Map<'a, M> {
+    /// The rows.
+    pub rows: &'a Rows,
+    /// How a node's loss is computed.
+    pub of: &'a M,
+    /// Known limits that bound others.
+    pub pivots: &'a [Pivot],
+}
+
+/// The limit of one node's full loss within its cycle.
+///
+/// Where the map is limited by nothing but 1 (`F(c l) >= c F(l)` for `c <= 1`: no rationing, no
+/// headroom, no thresholds), a state in which the pivot loses `c` has a limit of at least `c`
+/// times this one: by induction over the sweeps from `c` at the pivot alone; cuts and other shocks
+/// only add to it. Single failures of a
+/// tightly knit network end in much the same state, which need not be found slowly each time.
+#[derive(Debug)]
+pub struct Pivot {
+    node: u32,
+    losses: Vec<(u32, f64)>,
+}
+
+/// Sizes of cycles that have a pivot. In small ones systems are solved directly; of very large
+/// ones a single limit may take longer than a question does.
+const PIVOTED: Range<usize> = 256..50_000;
+/// Passes from one point of the secant of [`Pivot::follow`] to its value: the pivot must feel what
+/// it does.
+const FOLLOWED: usize = 6;
+/// Least steps that a slope is taken from.
+const STEEP: f64 = 1e-11;
+
+impl Pivot {
+    /// The pivots of the large cycles of some rows, one each: the node that acts on most others
+    /// (the first of these in the order of the rows). Depends on the rows alone.
+    pub fn all(rows: &Rows) -> Vec<Self> {
+        let order = rows.order();
+        let of_cycle = |cycle: &Range<u32>| {
+            let members = &order.nodes[cycle.start as usize..cycle.end as usize];
+            let acts_on = |&&v: &&u32| rows.dependents(v).len();
+            let &node = members.iter().rev().max_by_key(acts_on)?;
+            Self::of(rows, cycle.clone(), node)
+        };
+        order
+            .cycles
+            .iter()
+            .filter(|cycle| PIVOTED.contains(&cycle.len()))
+            .filter_map(of_cycle)
+            .collect()
+    }
+
+    fn of(rows: &Rows, cycle: Range<u32>, node: u32) -> Option<Self> {
+        let mut shock = vec![[0.0]; rows.node_count()];
+        shock[node as usize] = [1.0];
+        let mut losses = shock.clone();
+        let mut dirty = NodeSet::new(rows.node_count());
+        for &dependent in rows.dependents(node) {
+            dirty.insert(rows.order().rank[dependent as usize]);
+        }
+        let mut touched = vec![node];
+        let mut state = LaneState {
+            shock: &shock,
+            losses: &mut losses,
+            stamps: &mut Stamps::default(),
+            touched: &mut touched,
+            dirty: &mut dirty,
+        };
+        let map = Map { rows, of: &unscaled(rows), pivots: &[] };
+        let (tolerance, progress) = (1e-13, Progress::silent());
+        solve_cycle(&map, &mut state, &Unscaled, [true], cycle, tolerance, &progress).ok()?;
+        touched.sort_unstable();
+        touched.dedup();
+        let losses = touched.into_iter().map(|v| (v, losses[v as usize][0])).collect();
+        Some(Self { node, losses })
+    }
+
+    /// Follows the pivot's own loss to its limit. Let `g(c)` be what it loses some passes after the
+    /// state in which it loses `c` and the others what that entails. Passes are convex here (maxima
+    /// and sums of what suppliers lose, with shares that add up to 1 at most), so `g` is, and lies
+    /// above its secant beyond two points: what it loses in the limit, where `g(c) <= c`, is at
+    /// least where the secant meets the diagonal.
+    fn follow<const L: usize>(
+        &self,
+        map: &Map<'_, impl NodeLoss<L>>,
+        state: &mut LaneState<'_, L>,
+        active: [bool; L],
+        range: Range<u32>,
+    ) {
+        let rows = map.rows;
+        let members = &rows.order().nodes[range.start as usize..range.end as usize];
+        let own = self.node as usize;
+        // Both points of the secant start from the same state but for the pivot.
+        self.raise(rows, state, active);
+        let (mut base, mut first) = (Vec::new(), Vec::new());
+        copy(members, state.losses, &mut base);
+        let start = state.losses[own];
+        let run = |state: &mut LaneState<'_, L>| {
+            range.clone().for_each(|rank| state.dirty.insert(rank));
+            for _ in 0..FOLLOWED {
+                pass(map, state, active, range.clone());
+            }
+            state.losses[own]
+        };
+        let once = run(state);
+        copy(members, state.losses, &mut first);
+        for (&v, base) in members.iter().zip(&base) {
+            state.losses[v as usize] = *base;
+        }
+        state.losses[own] = once;
+        self.raise(rows, state, active);
+        let twice = run(state);
+        for (&v, first) in members.iter().zip(&first) {
+            raise(&mut state.losses[v as usize], *first);
+        }
+        for lane in 0..L {
+            let (step, next) = (once[lane] - start[lane], twice[lane] - once[lane]);
+            if active[lane] && step > STEEP && next > STEEP {
+                let slope = (next - NOISE) / (step + NOISE);
+                let most = if slope < 1.0 { once[lane] + next / (1.0 - slope) } else { 1.0 };
+                state.losses[own][lane] = greater(state.losses[own][lane], lesser(most, 1.0));
+            }
+        }
+        self.raise(rows, state, active);
+        range.clone().for_each(|rank| state.dirty.insert(rank));
+    }
+
+    /// Raises losses to what this pivot's loss entails.
+    fn raise<const L: usize>(&self, rows: &Rows, state: &mut LaneState<'_, L>, active: [bool; L]) {
+        let order = rows.order();
+        let of_pivot = state.losses[self.node as usize];
+        let of_pivot: [f64; L] =
+            std::array::from_fn(|lane| if active[lane] { of_pivot[lane] } else { 0.0 });
+        if of_pivot == [0.0; L] {
+            return;
+        }
+        for &(node, loss) in &self.losses {
+            let v = node as usize;
+            let old = state.losses[v];
+            let mut new = old;
+            for lane in 0..L {
+                new[lane] = greater(old[lane], of_pivot[lane] * loss);
+            }
+            if new != old {
+                if old == [0.0; L] && state.shock[v] == [0.0; L] {
+                    state.touched.push(node);
+                }
+                state.losses[v] = new;
+                state.dirty.insert(order.rank[v]);
+                for &dependent in rows.dependents(node) {
+                    state.dirty.insert(order.rank[dependent as usize]);
+                }
+            }
+        }
+    }
 }
 
 /// The scenarios that are solved. Losses must lie below the limit.
@@ -96,14 +255,14 @@ pub struct Solved<const L: usize> {
 /// # Errors
 /// [`Cancelled`] if `progress` says so.
 pub fn solve<const L: usize, S: LaneScale<L>>(
-    rows: &Rows,
+    map: &Map<'_, impl NodeLoss<L>>,
     mut state: LaneState<'_, L>,
     scale: &S,
     active: &[bool; L],
     tolerance: f64,
     progress: &Progress,
 ) -> Result<Solved<L>, Cancelled> {
-    let order = rows.order();
+    let order = map.rows.order();
     let end = order.nodes.len() as u32;
     let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
     let mut cursor = 0;
@@ -111,13 +270,13 @@ pub fn solve<const L: usize, S: LaneScale<L>>(
         // What lies before the next cycle is exact after one pass.
         let next = order.cycles.partition_point(|cycle| cycle.end <= first);
         let cycle = order.cycles.get(next).cloned().unwrap_or(end..end);
-        let moved = pass(rows, &mut state, scale, *active, first..cycle.start.max(first));
+        let moved = pass(map, &mut state, *active, first..cycle.start.max(first));
         raise(&mut solved.moved, moved);
         cursor = cycle.end;
         if state.dirty.next(cycle.start).is_some_and(|rank| rank < cycle.end) {
             progress.check()?;
             let of_cycle =
-                solve_cycle(rows, &mut state, scale, *active, cycle, tolerance, progress)?;
+                solve_cycle(map, &mut state, scale, *active, cycle, tolerance, progress)?;
             raise(&mut solved.moved, of_cycle.moved);
             raise(&mut solved.residual, of_cycle.residual);
         }
@@ -132,30 +291,29 @@ fn raise<const L: usize>(most: &mut [f64; L], by: [f64; L]) {
 }
 
 /// Evaluates the dirty nodes of a range of ranks in order, in place. Returns the largest change.
-fn pass<const L: usize, S: ArrivalScale<L>>(
-    rows: &Rows,
+fn pass<const L: usize>(
+    map: &Map<'_, impl NodeLoss<L>>,
     state: &mut LaneState<'_, L>,
-    scale: &S,
     active: [bool; L],
     range: Range<u32>,
 ) -> [f64; L] {
-    Arch::new().dispatch(Pass { rows, state, scale, active, range })
+    Arch::new().dispatch(Pass { map, state, active, range })
 }
 
-struct Pass<'p, 's, const L: usize, S> {
-    rows: &'p Rows,
+struct Pass<'p, 'm, 's, const L: usize, M> {
+    map: &'p Map<'m, M>,
     state: &'p mut LaneState<'s, L>,
-    scale: &'p S,
     active: [bool; L],
     range: Range<u32>,
 }
 
-impl<const L: usize, S: ArrivalScale<L>> WithSimd for Pass<'_, '_, L, S> {
+impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
     type Output = [f64; L];
 
     #[inline(always)]
     fn with_simd<V: Simd>(self, _: V) -> [f64; L] {
-        let Self { rows, state, scale, active, range } = self;
+        let Self { map, state, active, range } = self;
+        let rows = map.rows;
         let order = rows.order();
         let bounds = bounds(active);
         // Losses never shrink; rounding must not make them. In a linear map they may.
@@ -171,7 +329,7 @@ impl<const L: usize, S: ArrivalScale<L>> WithSimd for Pass<'_, '_, L, S> {
             if !rows.is_linear() && all_lost(&old, &bounds) {
                 continue;
             }
-            let mut new = rows.node_loss(node, &state.shock[v], state.losses, scale);
+            let mut new = map.of.node_loss(node, &state.shock[v], state.losses);
             let mut moved = 0.0;
             for lane in 0..L {
                 new[lane] = greater(lesser(new[lane], bounds[lane]), keep[lane] * old[lane]);
@@ -198,7 +356,7 @@ impl<const L: usize, S: ArrivalScale<L>> WithSimd for Pass<'_, '_, L, S> {
 }
 
 fn solve_cycle<const L: usize, S: LaneScale<L>>(
-    rows: &Rows,
+    map: &Map<'_, impl NodeLoss<L>>,
     state: &mut LaneState<'_, L>,
     scale: &S,
     mut active: [bool; L],
@@ -206,17 +364,27 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     tolerance: f64,
     progress: &Progress,
 ) -> Result<Solved<L>, Cancelled> {
+    let rows = map.rows;
     let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
     let members = &rows.order().nodes[range.start as usize..range.end as usize];
     // Losses before the first and before the second of two windows.
     let mut before: Vec<[f64; L]> = Vec::new();
     let mut between: Vec<[f64; L]> = Vec::new();
-    let schedule = if rows.is_linear() { LINEAR_WINDOWS } else { WINDOWS };
+    let inside = |pivot: &&Pivot| range.contains(&rows.order().rank[pivot.node as usize]);
+    let pivot = map.pivots.iter().find(inside);
+    let schedule = match pivot {
+        Some(_) => PIVOT_WINDOWS,
+        None if rows.is_linear() => LINEAR_WINDOWS,
+        None => WINDOWS,
+    };
     let mut rounds = schedule.iter().cycle();
     let mut round = rounds.next().copied().unwrap_or((0, 1));
     let mut in_round = 0;
     let mut last = [f64::INFINITY; L];
     let most_loss = highest(rows, state, scale, members);
+    if let Some(pivot) = pivot {
+        pivot.raise(rows, state, active);
+    }
     for number in 1..=MOST_PASSES {
         if number % 16 == 0 {
             progress.check()?;
@@ -227,7 +395,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         } else if in_round == settling + window {
             copy(members, state.losses, &mut between);
         }
-        let change = pass(rows, state, scale, active, range.clone());
+        let change = pass(map, state, active, range.clone());
         in_round += 1;
         raise(&mut solved.moved, change);
         for lane in 0..L {
@@ -271,6 +439,9 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             }
         }
         extrapolate(rows, state, members, &between, length, most_loss);
+        if let Some(pivot) = pivot {
+            pivot.follow(map, state, active, range.clone());
+        }
     }
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}

@@ -9,6 +9,7 @@ pub mod limit;
 pub mod model;
 pub mod node_set;
 pub mod outcome;
+pub mod plan;
 pub mod rationing;
 pub mod rows;
 pub mod shock;

@@ -9,7 +9,7 @@ use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::model::Symbol;
 use crate::model::scenario::{
-    ModelOptions, Rationing, RationingRule, Response, ScenarioError, StopRule, Substitution,
+    ModelOptions, Rationing, RationingRule, Response, ScenarioError, Substitution,
 };
 use crate::model::selector::suggest;
 
@@ -18,13 +18,15 @@ use super::node_set::NodeSet;
 use super::rationing::{Classes, rations};
 use super::rows::Rows;
 use super::shock::{ImpactError, Shocks};
-use super::solve::{ArrivalCuts, Ending, NodeShock, Side, StopAt, run};
+use super::solve::{ArrivalCuts, Ending, NodeShock, Side, StopAt, run, stream};
 use super::substitution::{
     FactorRule, Markets, NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools,
 };
 
 /// Scenarios that are evaluated in one pass of the rows.
 pub const LANES: usize = 8;
+/// Most scenarios that one thread takes at once.
+const LONGEST_STREAM: usize = 512;
 
 /// One snapshot under one set of options.
 pub struct ImpactModel {
@@ -429,6 +431,12 @@ impl ImpactModel {
         }
     }
 
+    /// True if the options may end a run before its limit: the published early stop, or a bound on
+    /// the sweeps.
+    pub fn stops_early(&self) -> bool {
+        !self.stop().is_exact()
+    }
+
     /// Runs one scenario to its end.
     ///
     /// # Errors
@@ -450,8 +458,7 @@ impl ImpactModel {
         prepared: &'p Prepared<'p>,
         progress: &Progress,
     ) -> Result<Solution<'p>, ImpactError> {
-        let stop = StopAt { rule: StopRule::Fixpoint, tolerance: 1e-12, max_sweeps: None };
-        self.solve_until(prepared, stop, progress)
+        self.solve_until(prepared, StopAt::LIMIT, progress)
     }
 
     fn solve_until<'p>(
@@ -490,20 +497,57 @@ impl ImpactModel {
         progress: &Progress,
         finish: impl Fn(usize, Losses) -> T + Sync,
     ) -> Result<Vec<T>, ImpactError> {
+        self.solve_many_until(scenarios, self.stop(), progress, finish)
+    }
+
+    /// As [`ImpactModel::solve_many`], each scenario to its exact limit, whatever the options' stop
+    /// rule.
+    ///
+    /// # Errors
+    /// Only if `progress` asks to stop.
+    pub fn solve_many_limits<T: Send>(
+        &self,
+        scenarios: &[Shocks],
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T + Sync,
+    ) -> Result<Vec<T>, ImpactError> {
+        self.solve_many_until(scenarios, StopAt::LIMIT, progress, finish)
+    }
+
+    fn solve_many_until<T: Send>(
+        &self,
+        scenarios: &[Shocks],
+        stop: StopAt,
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T + Sync,
+    ) -> Result<Vec<T>, ImpactError> {
         let order = self.neighbours(scenarios);
         let pools = self.pools(&Shocks::default(), &[]);
+        // Lanes that end early take the next scenario; what is solved exactly runs group by group.
+        let streams =
+            !stop.is_exact() && self.pooled.is_none() && !scenarios.iter().any(Shocks::has_cuts);
+        let size = if streams {
+            (scenarios.len() / (4 * rayon::current_num_threads())).clamp(LANES, LONGEST_STREAM)
+        } else {
+            LANES
+        };
         // Scratch space, reused from chunk to chunk.
         let idle: Mutex<Vec<Vec<Side<'_, LANES>>>> = Mutex::new(Vec::new());
         let idle_now = || idle.lock().unwrap_or_else(PoisonError::into_inner);
         let chunks: Vec<Vec<(usize, T)>> = order
-            .par_chunks(LANES)
+            .par_chunks(size)
             .map(|chunk| {
                 let kept = idle_now().pop();
                 let mut sides = kept.unwrap_or_else(|| self.sides(pools.as_ref()));
-                let losses = self.solve_chunk(scenarios, chunk, &mut sides, progress)?;
+                let results = if streams {
+                    self.stream_chunk(scenarios, chunk, &mut sides, stop, progress, &finish)?
+                } else {
+                    let losses = self.solve_chunk(scenarios, chunk, &mut sides, stop, progress)?;
+                    progress.advance(chunk.len() as u64)?;
+                    chunk.iter().zip(losses).map(|(&k, l)| (k, finish(k, l))).collect()
+                };
                 idle_now().push(sides);
-                progress.advance(chunk.len() as u64)?;
-                Ok(chunk.iter().zip(losses).map(|(&k, l)| (k, finish(k, l))).collect())
+                Ok(results)
             })
             .collect::<Result<_, ImpactError>>()?;
         let mut results: Vec<Option<T>> = scenarios.iter().map(|_| None).collect();
@@ -534,11 +578,38 @@ impl ImpactModel {
         down.into_iter().chain(up).collect()
     }
 
+    fn stream_chunk<T>(
+        &self,
+        scenarios: &[Shocks],
+        chunk: &[usize],
+        sides: &mut [Side<'_, LANES>],
+        stop: StopAt,
+        progress: &Progress,
+        finish: impl Fn(usize, Losses) -> T,
+    ) -> Result<Vec<(usize, T)>, ImpactError> {
+        let down_first = self.down.is_some();
+        sides.iter_mut().for_each(|side| side.start(std::iter::empty()));
+        let mut results = Vec::with_capacity(chunk.len());
+        let shock = |side: usize, scenario: usize| {
+            let (down, up) = self.sides_of(&scenarios[chunk[scenario]]);
+            if side == 0 && down_first { down.0 } else { up.0 }
+        };
+        stream(sides, chunk.len(), shock, stop, progress, |sides, scenario, lane, ending| {
+            let [down, up] = split(sides.iter(), down_first);
+            let nodes = losses_of(down, up, &touched(down, up), lane);
+            let scenario = chunk[scenario];
+            results.push((scenario, finish(scenario, Losses { nodes, ending })));
+            progress.advance(1)
+        })?;
+        Ok(results)
+    }
+
     fn solve_chunk(
         &self,
         scenarios: &[Shocks],
         chunk: &[usize],
         sides: &mut [Side<'_, LANES>],
+        stop: StopAt,
         progress: &Progress,
     ) -> Result<Vec<Losses>, ImpactError> {
         // What markets may divert differs with the cuts: such scenarios run alone.
@@ -547,7 +618,7 @@ impl ImpactModel {
                 .iter()
                 .map(|&k| {
                     let prepared = self.prepare(&scenarios[k]);
-                    let solution = self.solve(&prepared, progress)?;
+                    let solution = self.solve_until(&prepared, stop, progress)?;
                     let (down, up) = (solution.down.as_ref(), solution.up.as_ref());
                     let nodes = losses_of(down, up, &touched(down, up), 0);
                     Ok(Losses { nodes, ending: solution.ending })
@@ -555,16 +626,15 @@ impl ImpactModel {
                 .collect();
         }
         let shocks: Vec<_> = chunk.iter().map(|&k| self.sides_of(&scenarios[k])).collect();
-        let [down, up] = split(sides, self.down.is_some());
+        let [down, up] = split(sides.iter_mut(), self.down.is_some());
         if let Some(side) = down {
             side.start(shocks.iter().map(|(down, _)| (&down.0, &down.1)));
         }
         if let Some(side) = up {
             side.start(shocks.iter().map(|(_, up)| (&up.0, &up.1)));
         }
-        let endings = run(sides, chunk.len(), self.stop(), progress)?;
-        let [down, up] = split(sides, self.down.is_some());
-        let (down, up) = (down.as_deref(), up.as_deref());
+        let endings = run(sides, chunk.len(), stop, progress)?;
+        let [down, up] = split(sides.iter(), self.down.is_some());
         let touched = touched(down, up);
         Ok(endings
             .into_iter()
@@ -575,16 +645,19 @@ impl ImpactModel {
 }
 
 /// The sides of a run by direction: downstream, upstream.
-fn split<S>(sides: &mut [S], downstream: bool) -> [Option<&mut S>; 2] {
-    let mut sides = sides.iter_mut();
+fn split<S>(mut sides: impl Iterator<Item = S>, downstream: bool) -> [Option<S>; 2] {
     let down = if downstream { sides.next() } else { None };
     [down, sides.next()]
 }
 
-/// Nodes with a loss in some lane, ascending.
+/// At least the nodes with a loss in some lane, ascending.
 fn touched<const L: usize>(down: Option<&Side<'_, L>>, up: Option<&Side<'_, L>>) -> Vec<u32> {
     let sides = || [down, up].into_iter().flatten();
-    let mut set = NodeSet::new(sides().map(|s| s.losses.len()).max().unwrap_or(0));
+    let n = sides().map(|s| s.losses.len()).max().unwrap_or(0);
+    if sides().any(|s| s.touched().len() > n / 8) {
+        return (0..n as u32).collect();
+    }
+    let mut set = NodeSet::new(n);
     sides().flat_map(|s| s.touched()).for_each(|&v| set.insert(v));
     let mut nodes = Vec::new();
     while let Some(v) = set.take(nodes.last().copied().unwrap_or(0), u32::MAX) {

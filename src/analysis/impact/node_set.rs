@@ -22,6 +22,19 @@ impl NodeSet {
         self.summary[word / 64] |= 1 << (word % 64);
     }
 
+    /// Adds all of `0..n`.
+    pub fn fill(&mut self, n: usize) {
+        self.words[..n / 64].fill(u64::MAX);
+        if !n.is_multiple_of(64) {
+            self.words[n / 64] |= (1 << (n % 64)) - 1;
+        }
+        let words = n.div_ceil(64);
+        self.summary[..words / 64].fill(u64::MAX);
+        if !words.is_multiple_of(64) {
+            self.summary[words / 64] |= (1 << (words % 64)) - 1;
+        }
+    }
+
     /// The least member at or above `from`.
     #[inline(always)]
     pub fn next(&self, from: u32) -> Option<u32> {
@@ -91,6 +104,11 @@ mod tests {
             prop_assert_eq!(&taken, &members);
             prop_assert_eq!(set.next(0), None);
             other.clear();
+            prop_assert_eq!(other.next(0), None);
+            other.fill(n as usize);
+            for m in 0..n {
+                prop_assert_eq!(other.take(m, n), Some(m));
+            }
             prop_assert_eq!(other.next(0), None);
         }
     }

@@ -24,6 +24,8 @@ use rustc_hash::FxHashMap;
 use crate::graph::{Condensation, Snapshot};
 use crate::model::{Rule, Symbol};
 
+use super::limit::Pivot;
+use super::plan::Plan;
 use super::rationing::Ration;
 
 /// Slack against rounding in a threshold test: shares are sums of quotients.
@@ -61,6 +63,8 @@ pub struct Rows {
     dependents: Vec<u32>,
     linear: bool,
     order: OnceLock<Order>,
+    plan: OnceLock<Option<Plan>>,
+    pivots: OnceLock<Vec<Pivot>>,
 }
 
 /// The greater of two losses: one instruction, unlike `f64::max` (no loss is ever NaN).
@@ -215,6 +219,8 @@ impl Rows {
             dependents: network.flows.to.to_vec(),
             linear: false,
             order: OnceLock::new(),
+            plan: OnceLock::new(),
+            pivots: OnceLock::new(),
         }
     }
 
@@ -260,6 +266,8 @@ impl Rows {
             dependents: snapshot.arrival_suppliers().to_vec(),
             linear: true,
             order: OnceLock::new(),
+            plan: OnceLock::new(),
+            pivots: OnceLock::new(),
         }
     }
 
@@ -339,6 +347,20 @@ impl Rows {
     /// The order in which [`super::limit`] visits nodes (computed at first use).
     pub fn order(&self) -> &Order {
         self.order.get_or_init(|| Order::new(self))
+    }
+
+    /// The plan of evaluation in many scenarios, if there is one (made at first use).
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.get_or_init(|| Plan::of(self)).as_ref()
+    }
+
+    /// Known limits that bound others, if the map allows (made at first use).
+    pub fn pivots(&self) -> &[Pivot] {
+        self.pivots.get_or_init(|| match self.plan() {
+            // Missing orders thin out from node to node: no loss stands for that of others.
+            Some(_) if !self.is_linear() => Pivot::all(self),
+            _ => Vec::new(),
+        })
     }
 
     /// Loss of one input in each of `L` scenarios.

@@ -12,8 +12,9 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::analysis::{Cancelled, Progress};
 use crate::model::scenario::StopRule;
 
-use super::limit::{self, LaneState, Stamps};
+use super::limit::{self, LaneState, Map, Stamps};
 use super::node_set::NodeSet;
+use super::plan::{NodeLoss, Scaled, unscaled};
 use super::rows::{ArrivalScale, LaneScale, Rows, Unscaled, greater, lesser};
 use super::substitution::{FactorRule, Factors};
 
@@ -41,6 +42,16 @@ pub struct StopAt {
     pub tolerance: f64,
     /// Most sweeps; `None`: as many as it takes, by components if plain sweeps are slow.
     pub max_sweeps: Option<u32>,
+}
+
+impl StopAt {
+    /// At the exact limit.
+    pub const LIMIT: Self = Self { rule: StopRule::Fixpoint, tolerance: 1e-12, max_sweeps: None };
+
+    /// True if the exact limit is asked for.
+    pub fn is_exact(&self) -> bool {
+        self.rule == StopRule::Fixpoint && self.max_sweeps.is_none()
+    }
 }
 
 /// How one scenario ended.
@@ -113,10 +124,14 @@ pub struct Side<'a, const L: usize> {
     stamps: Stamps,
     /// Nodes with a shock or a loss in some lane.
     touched: Vec<u32>,
+    /// By node: true if sweeps have listed it in `touched`.
+    listed: Vec<bool>,
     cut_consumers: Vec<u32>,
     /// Nodes of which an input has moved since they were last evaluated.
     frontier: NodeSet,
     updates: Vec<(u32, [f64; L])>,
+    /// Suppliers that count differently since the last sweep.
+    changed: Vec<u32>,
 }
 
 struct Scale<'a, const L: usize> {
@@ -201,9 +216,11 @@ impl<'a, const L: usize> Side<'a, L> {
             shock: zeros(n),
             stamps: Stamps { of: vec![0; if L == 1 { n } else { 0 }], now: 0 },
             touched: Vec::new(),
+            listed: vec![false; n],
             cut_consumers: Vec::new(),
             frontier: NodeSet::new(n),
             updates: Vec::new(),
+            changed: Vec::new(),
         }
     }
 
@@ -213,6 +230,7 @@ impl<'a, const L: usize> Side<'a, L> {
         for &node in &self.touched {
             self.losses[node as usize] = [0.0; L];
             self.shock[node as usize] = [0.0; L];
+            self.listed[node as usize] = false;
             if let Some(stamp) = self.stamps.of.get_mut(node as usize) {
                 *stamp = 0;
             }
@@ -225,7 +243,8 @@ impl<'a, const L: usize> Side<'a, L> {
         for (lane, (shock, cuts)) in scenarios.enumerate() {
             for &(node, loss) in shock {
                 let v = node as usize;
-                if self.shock[v] == [0.0; L] {
+                if !self.listed[v] {
+                    self.listed[v] = true;
                     self.touched.push(node);
                 }
                 self.shock[v][lane] = loss;
@@ -245,6 +264,30 @@ impl<'a, const L: usize> Side<'a, L> {
         let mut settled = Vec::new();
         self.factors.start(&self.losses, cut, wake, |consumer| settled.push(consumer));
         settled.into_iter().for_each(|consumer| self.frontier.insert(consumer));
+    }
+
+    /// Starts one lane anew from the shock of another scenario; the other lanes go on. Only where
+    /// nothing is cut or settled by markets.
+    pub fn restart(&mut self, lane: usize, shock: &NodeShock) {
+        for &node in &self.touched {
+            let v = node as usize;
+            if self.losses[v][lane] != 0.0 {
+                self.losses[v][lane] = 0.0;
+                self.shock[v][lane] = 0.0;
+                self.factors.grown(node);
+            }
+        }
+        for &(node, loss) in shock {
+            let v = node as usize;
+            if !self.listed[v] {
+                self.listed[v] = true;
+                self.touched.push(node);
+            }
+            self.shock[v][lane] = loss;
+            self.losses[v][lane] = loss;
+            self.factors.grown(node);
+            self.rows.dependents(node).iter().for_each(|&d| self.frontier.insert(d));
+        }
     }
 
     /// Nodes that have a shock or a loss in some lane, in no particular order.
@@ -285,6 +328,8 @@ impl<'a, const L: usize> Side<'a, L> {
 
     #[inline(always)]
     fn sweep_here(&mut self, active: [bool; L]) -> [f64; L] {
+        // Of the losses that the sweep before and lanes that start anew have left.
+        self.refresh();
         let plain = self.cuts.arrivals.is_empty() && self.rows.is_proportional();
         let mut updates = std::mem::take(&mut self.updates);
         let scale = Scale { cuts: &self.cuts, factors: &self.factors };
@@ -292,12 +337,15 @@ impl<'a, const L: usize> Side<'a, L> {
         let (rows, shock, old) = (self.rows, &self.shock, &self.losses);
         let change = match (plain, self.factors.moves(), self.factors.scaled()) {
             (true, false, _) => {
-                evaluate(rows, frontier, shock, old, old, &Unscaled, active, &mut updates)
+                evaluate_plain(rows, frontier, shock, old, old, active, &mut updates)
             }
             (true, true, Some(scaled)) => {
-                evaluate(rows, frontier, shock, old, scaled, &Unscaled, active, &mut updates)
+                evaluate_plain(rows, frontier, shock, old, scaled, active, &mut updates)
             }
-            _ => evaluate(rows, frontier, shock, old, old, &scale, active, &mut updates),
+            _ => {
+                let map = Scaled { rows, scale: &scale };
+                evaluate(&map, frontier, shock, old, old, active, &mut updates)
+            }
         };
         self.stamps.now += 1;
         let by_factors = plain && self.factors.scaled().is_some();
@@ -306,18 +354,18 @@ impl<'a, const L: usize> Side<'a, L> {
             if let Some(stamp) = self.stamps.of.get_mut(v) {
                 *stamp = self.stamps.now;
             }
-            if self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
+            if !self.listed[v] {
+                self.listed[v] = true;
                 self.touched.push(node);
             }
             self.losses[v] = new;
             self.factors.grown(node);
-            if !by_factors {
-                rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
-            }
+        }
+        if !by_factors {
+            wake(rows, frontier, updates.iter().map(|update| update.0));
         }
         updates.clear();
         self.updates = updates;
-        self.refresh();
         change
     }
 
@@ -325,15 +373,14 @@ impl<'a, const L: usize> Side<'a, L> {
     #[inline(always)]
     fn refresh(&mut self) {
         if self.factors.moves() {
-            let (rows, frontier) = (self.rows, std::cell::RefCell::new(&mut self.frontier));
+            let (changed, frontier) = (&mut self.changed, &mut self.frontier);
             self.factors.refresh(
                 &self.losses,
-                |supplier| {
-                    let mut frontier = frontier.borrow_mut();
-                    rows.dependents(supplier).iter().for_each(|&d| frontier.insert(d));
-                },
-                |consumer| frontier.borrow_mut().insert(consumer),
+                |supplier| changed.push(supplier),
+                |consumer| frontier.insert(consumer),
             );
+            wake(self.rows, frontier, changed.iter().copied());
+            changed.clear();
         }
     }
 
@@ -367,10 +414,25 @@ impl<'a, const L: usize> Side<'a, L> {
             };
             let scale = Scale { cuts: &self.cuts, factors: &self.factors };
             let plain = self.cuts.arrivals.is_empty() && !self.factors.moves();
-            let solved = if plain {
-                limit::solve(self.rows, state, &Unscaled, &active, tolerance, progress)?
-            } else {
-                limit::solve(self.rows, state, &scale, &active, tolerance, progress)?
+            let rows = self.rows;
+            // A plan and pivots pay from several scenarios on (and pivots hide which loss came
+            // first, which explanations of one scenario ask for). Cuts only add to losses, so
+            // whether a neighbour has some makes no difference.
+            let plan = if plain && L > 1 { rows.plan() } else { None };
+            let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
+            let solved = match plan {
+                Some(of) => {
+                    let map = Map { rows, of, pivots };
+                    limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
+                }
+                None if plain => {
+                    let map = Map { rows, of: &unscaled(rows), pivots };
+                    limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
+                }
+                None => {
+                    let map = Map { rows, of: &Scaled { rows, scale: &scale }, pivots };
+                    limit::solve(&map, state, &scale, &active, tolerance, progress)?
+                }
             };
             for lane in 0..L {
                 if active[lane] {
@@ -418,16 +480,45 @@ pub(super) fn all_lost<const L: usize>(losses: &[f64; L], bounds: &[f64; L]) -> 
     !left
 }
 
-/// Evaluates the nodes of `frontier`, empties it, and lists those that grow.
-#[expect(clippy::too_many_arguments, reason = "the state of one sweep")]
+/// Adds the nodes on which `suppliers` act to the frontier.
 #[inline(always)]
-fn evaluate<const L: usize, S: ArrivalScale<L>>(
+fn wake(rows: &Rows, frontier: &mut NodeSet, suppliers: impl ExactSizeIterator<Item = u32>) {
+    // Of so many nearly all have consumers: to look at a node in vain changes nothing.
+    if 2 * suppliers.len() >= rows.node_count() {
+        frontier.fill(rows.node_count());
+    } else {
+        for supplier in suppliers {
+            rows.dependents(supplier).iter().for_each(|&d| frontier.insert(d));
+        }
+    }
+}
+
+/// [`evaluate`] where nothing scales what arrives.
+#[inline(always)]
+fn evaluate_plain<const L: usize>(
     rows: &Rows,
     frontier: &mut NodeSet,
     shock: &[[f64; L]],
     old: &[[f64; L]],
     arriving: &[[f64; L]],
-    scale: &S,
+    active: [bool; L],
+    updates: &mut Vec<(u32, [f64; L])>,
+) -> [f64; L] {
+    // A plan pays from several scenarios on.
+    match if L > 1 { rows.plan() } else { None } {
+        Some(plan) => evaluate(plan, frontier, shock, old, arriving, active, updates),
+        None => evaluate(&unscaled(rows), frontier, shock, old, arriving, active, updates),
+    }
+}
+
+/// Evaluates the nodes of `frontier`, empties it, and lists those that grow.
+#[inline(always)]
+fn evaluate<const L: usize>(
+    map: &impl NodeLoss<L>,
+    frontier: &mut NodeSet,
+    shock: &[[f64; L]],
+    old: &[[f64; L]],
+    arriving: &[[f64; L]],
     active: [bool; L],
     updates: &mut Vec<(u32, [f64; L])>,
 ) -> [f64; L] {
@@ -440,7 +531,7 @@ fn evaluate<const L: usize, S: ArrivalScale<L>>(
         if all_lost(&old[v], &bounds) {
             continue;
         }
-        let mut new = rows.node_loss(node, &shock[v], arriving, scale);
+        let mut new = map.node_loss(node, &shock[v], arriving);
         let mut moved = 0.0;
         for lane in 0..L {
             // Losses never shrink; rounding must not make them.
@@ -471,7 +562,7 @@ pub fn run<const L: usize>(
     let mut endings = vec![open; scenarios];
     let mut active = [false; L];
     active[..scenarios].fill(true);
-    let exact = stop.rule == StopRule::Fixpoint && stop.max_sweeps.is_none();
+    let exact = stop.is_exact();
     // Depends on the graph only, not on what else is in the batch.
     let arrivals = sides.iter().map(|s| s.rows.arrival_count() as u64).max().unwrap_or(0);
     let plain = (PLAIN_WORK / (arrivals + 1)).clamp(LEAST_PLAIN_SWEEPS, PLAIN_SWEEPS) as u32;
@@ -508,6 +599,7 @@ pub fn run<const L: usize>(
             }
         }
     }
+    sides.iter_mut().for_each(Side::refresh);
     if exact {
         for lane in 0..scenarios {
             slow[lane] |= active[lane];
@@ -528,4 +620,62 @@ pub fn run<const L: usize>(
         }
     }
     Ok(endings)
+}
+
+/// Runs any number of scenarios through the lanes: a lane that ends takes the next one. Each
+/// scenario's sweeps are those that it makes alone. `sides` are as after [`Side::start`] with
+/// nothing; nothing may be cut or settled by markets, and the stop rule is not the exact limit.
+/// `ended` is told of every scenario with the lane in which its losses are.
+///
+/// # Errors
+/// [`Cancelled`] if `progress` says so.
+pub fn stream<const L: usize>(
+    sides: &mut [Side<'_, L>],
+    scenarios: usize,
+    mut shock: impl FnMut(usize, usize) -> NodeShock,
+    stop: StopAt,
+    progress: &Progress,
+    mut ended: impl FnMut(&[Side<'_, L>], usize, usize, Ending) -> Result<(), Cancelled>,
+) -> Result<(), Cancelled> {
+    let most = stop.max_sweeps.unwrap_or(u32::MAX);
+    let mut next = 0;
+    let mut of_lane: [Option<usize>; L] = [None; L];
+    let mut sweeps = [0; L];
+    loop {
+        for lane in 0..L {
+            if of_lane[lane].is_none() && next < scenarios {
+                for (k, side) in sides.iter_mut().enumerate() {
+                    side.restart(lane, &shock(k, next));
+                }
+                (of_lane[lane], sweeps[lane]) = (Some(next), 0);
+                next += 1;
+            }
+        }
+        let active = of_lane.map(|scenario| scenario.is_some());
+        if !active.contains(&true) {
+            return Ok(());
+        }
+        progress.check()?;
+        let mut change = [0.0f64; L];
+        for side in sides.iter_mut() {
+            let moved = side.sweep(&active);
+            for lane in 0..L {
+                change[lane] = greater(change[lane], moved[lane]);
+            }
+        }
+        for lane in 0..L {
+            let Some(scenario) = of_lane[lane] else { continue };
+            sweeps[lane] += 1;
+            if change[lane] <= stop.tolerance || sweeps[lane] >= most {
+                let ending = Ending {
+                    sweeps: sweeps[lane],
+                    residual: change[lane],
+                    converged: change[lane] <= stop.tolerance.min(1e-12),
+                    accelerated: false,
+                };
+                ended(sides, scenario, lane, ending)?;
+                of_lane[lane] = None;
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@
 use aligned_vec::AVec;
 
 use super::node_set::NodeSet;
-use super::rows::{Rows, Unscaled};
+use super::rows::{Rows, Unscaled, greater, lesser};
 use super::solve::zeros;
 
 /// Members and baseline deliveries of each market.
@@ -392,7 +392,9 @@ impl<'a, const L: usize> Factors<'a, L> {
                             std::array::from_fn(|lane| share_of_left(out, left[lane]))
                         });
                         let scaled = std::array::from_fn(|lane| factor[lane] * losses[v][lane]);
-                        if scaled != self.scaled[v] || self.apart && factor != self.factor[v] {
+                        if differ(&scaled, &self.scaled[v])
+                            || self.apart && differ(&factor, &self.factor[v])
+                        {
                             supplier(node);
                         }
                         self.factor[v] = factor;
@@ -477,10 +479,20 @@ impl<'a, const L: usize> Factors<'a, L> {
     }
 }
 
+/// True if any lane differs, in straight code.
+#[inline(always)]
+fn differ<const L: usize>(a: &[f64; L], b: &[f64; L]) -> bool {
+    let mut most = 0.0;
+    for lane in 0..L {
+        most = greater(most, (a[lane] - b[lane]).abs());
+    }
+    most > 0.0
+}
+
 /// `min(1, part / left)`; 1 where nothing is left.
 #[inline(always)]
 fn share_of_left(part: f64, left: f64) -> f64 {
-    if left > 0.0 { (part / left).min(1.0) } else { 1.0 }
+    if left > 0.0 { lesser(part / left, 1.0) } else { 1.0 }
 }
 
 #[inline(always)]

@@ -14,9 +14,7 @@ use crate::analysis::impact::{
 };
 use crate::graph::Snapshot;
 use crate::model::FigureClass;
-use crate::model::scenario::{
-    Direction, Include, Mode, Rationing, RationingRule, Response, Shock, StopRule,
-};
+use crate::model::scenario::{Direction, Include, Mode, Rationing, RationingRule, Response, Shock};
 
 /// Losses up to this are not listed.
 const LISTED: f64 = 1e-12;
@@ -49,12 +47,11 @@ pub fn evaluate(
     let model = models.get(snapshot, &body.model, &body.responses)?;
     let prepared = model.prepare(&shocks);
     let solution = model.solve(&prepared, progress)?;
-    let gap = match body.model.stop.rule {
-        StopRule::Step => {
-            let limit = model.solve_limit(&prepared, progress)?;
-            snapshot.nodes().map(|v| limit.loss(v) - solution.loss(v)).fold(0.0, f64::max)
-        }
-        StopRule::Fixpoint => solution.ending.residual,
+    let gap = if model.stops_early() {
+        let limit = model.solve_limit(&prepared, progress)?;
+        snapshot.nodes().map(|v| limit.loss(v) - solution.loss(v)).fold(0.0, f64::max)
+    } else {
+        solution.ending.residual
     };
     let outcomes = outcomes(&model, &solution, &targets);
     let brackets = brackets(models, question, &model, &shocks, &solution, &targets, progress)?;

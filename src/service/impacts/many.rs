@@ -29,6 +29,9 @@ pub struct BatchBody {
     pub targets: Vec<Target>,
     /// Whether each answer lists its nodes.
     pub losses: LossDetail,
+    /// Computes the limit, too, of scenarios that stop early, to say how far they are from it:
+    /// many times the work of the early stop.
+    pub gap: bool,
     /// Version of the graph (default: the newest).
     pub at: Option<u64>,
 }
@@ -78,6 +81,9 @@ pub struct BatchLine {
     pub converged: bool,
     /// Largest change of the last sweep.
     pub residual: f64,
+    /// Distance to the exact limit: largest loss of any node that is still missing; `null` after an
+    /// early stop of which `gap` was not asked for.
+    pub gap: Option<f64>,
     /// Nodes with a loss, largest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<Vec<BatchNode>>,
@@ -112,6 +118,9 @@ pub struct KnockOutBody {
     pub model: ModelOptions,
     /// Units in the answer (default 100).
     pub top: Option<usize>,
+    /// Computes the limit, too, of units that stop early, to say how far they are from it: many
+    /// times the work of the early stop.
+    pub gap: bool,
     /// Version of the graph (default: the newest).
     pub at: Option<u64>,
 }
@@ -162,6 +171,9 @@ pub struct KnockOut {
     pub index: f64,
     /// True if the fixed point was reached.
     pub converged: bool,
+    /// Distance to the exact limit: largest loss of any node that is still missing; `null` after an
+    /// early stop of which `gap` was not asked for.
+    pub gap: Option<f64>,
 }
 
 /// Ranking of units.
@@ -281,6 +293,7 @@ pub fn summarise(
     let resolved = resolve_targets(snapshot, targets)?;
     let model = models.get(snapshot, options, &[])?;
     let summary = Summary::new(&model, &resolved);
+    let gaps = Gaps::unasked(&model);
     let line = |(k, (scenario, losses)): (usize, (&BatchScenario, &Losses))| {
         let (index, by_target) = summary.of(losses);
         BatchLine {
@@ -294,10 +307,66 @@ pub fn summarise(
             sweeps: losses.ending.sweeps,
             converged: losses.ending.converged,
             residual: losses.ending.residual,
+            gap: gaps.of(k, losses),
             nodes: None,
         }
     };
     Ok(scenarios.iter().zip(losses).enumerate().map(line).collect())
+}
+
+/// How far scenarios are from their limits.
+enum Gaps {
+    /// They run to the limit.
+    Residual,
+    /// They stop early, and nobody asked.
+    Unknown,
+    /// They stop early.
+    Known(Vec<f64>),
+}
+
+impl Gaps {
+    /// Scenarios of which both states are held at once.
+    const BLOCK: usize = 256;
+
+    /// Starts `progress` and computes what is asked for.
+    fn new(
+        model: &ImpactModel,
+        shocks: &[Shocks],
+        asked: bool,
+        progress: &Progress,
+    ) -> Result<Self, ImpactError> {
+        let known = asked && model.stops_early();
+        progress.start(shocks.len() as u64 * if known { 3 } else { 1 });
+        if !known {
+            return Ok(Self::unasked(model));
+        }
+        let mut gaps = Vec::with_capacity(shocks.len());
+        for block in shocks.chunks(Self::BLOCK) {
+            let early = model.solve_many(block, progress, |_, losses| losses.nodes)?;
+            gaps.extend(model.solve_many_limits(block, progress, |k, limit| {
+                let early = &early[k];
+                let loss = |v: u32| match early.binary_search_by_key(&v, |node| node.0) {
+                    Ok(place) => early[place].1.max(early[place].2),
+                    Err(_) => 0.0,
+                };
+                let missing = limit.nodes.iter().map(|&(v, down, up)| down.max(up) - loss(v));
+                missing.fold(0.0, f64::max)
+            })?);
+        }
+        Ok(Self::Known(gaps))
+    }
+
+    fn unasked(model: &ImpactModel) -> Self {
+        if model.stops_early() { Self::Unknown } else { Self::Residual }
+    }
+
+    fn of(&self, scenario: usize, losses: &Losses) -> Option<f64> {
+        match self {
+            Self::Residual => Some(losses.ending.residual),
+            Self::Unknown => None,
+            Self::Known(gaps) => gaps.get(scenario).copied(),
+        }
+    }
 }
 
 /// Evaluates the scenarios of a batch side by side, in the order asked.
@@ -314,7 +383,7 @@ pub fn batch(
     let model = models.get(snapshot, &body.model, &[])?;
     let shocks = compile_scenarios(snapshot, &body.scenarios)?;
     let summary = Summary::new(&model, &targets);
-    progress.start(shocks.len() as u64);
+    let gaps = Gaps::new(&model, &shocks, body.gap, progress)?;
     model.solve_many(&shocks, progress, |k, losses| {
         let (index, by_target) = summary.of(&losses);
         let nodes = (body.losses == LossDetail::Sparse).then(|| {
@@ -343,6 +412,7 @@ pub fn batch(
             sweeps: losses.ending.sweeps,
             converged: losses.ending.converged,
             residual: losses.ending.residual,
+            gap: gaps.of(k, &losses),
             nodes,
         }
     })
@@ -373,7 +443,7 @@ pub fn knock_outs(
     let model = models.get(snapshot, &body.model, &[])?;
     let shocks: Vec<Shocks> = units.iter().map(|(_, nodes)| Shocks::removal(nodes)).collect();
     let summary = Summary::new(&model, &targets);
-    progress.start(shocks.len() as u64);
+    let gaps = Gaps::new(&model, &shocks, body.gap, progress)?;
     let mut all = model.solve_many(&shocks, progress, |k, losses| {
         let (index, by_target) = summary.of(&losses);
         let (unit, nodes) = &units[k];
@@ -383,6 +453,7 @@ pub fn knock_outs(
             loss: targets.iter().map(|t| t.name.clone()).zip(by_target).collect(),
             index: index.value,
             converged: losses.ending.converged,
+            gap: gaps.of(k, &losses),
         }
     })?;
     let rank = |k: &KnockOut| k.loss.values().sum::<f64>();
