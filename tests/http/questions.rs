@@ -418,8 +418,8 @@ fn error_examples_are_what_the_server_says() {
     let document = analyst.get("/openapi.json");
     let shared = &document["paths"]["/v1/graphs/{g}/impacts"]["post"]["responses"]["default"];
     assert_eq!(shared["$ref"], "#/components/responses/Problem");
-    let shown = &document["components"]["responses"]["Problem"]["content"]
-        ["application/problem+json"]["examples"];
+    let shown = &document["components"]["responses"]["Problem"]["content"]["application/problem+json"]
+        ["examples"];
     let asked = |shock: Value| {
         analyst.server.post(&format!("{GRAPH}/impacts"), &json!({"shocks": [shock]})).json()
     };
