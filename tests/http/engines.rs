@@ -82,23 +82,9 @@ fn ask(server: &Server, engine: &str, analysis: &Value) -> Value {
     server.post("/v1/graphs/g/analyses", &body).ok(202)
 }
 
-/// Waits until a job has ended.
-fn end(server: &Server, job: &Value) -> Value {
-    let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
-    let late = Instant::now() + Duration::from_secs(600);
-    loop {
-        let job = server.get(&path).ok(200);
-        if !matches!(job["state"].as_str(), Some("queued" | "running")) {
-            return job;
-        }
-        assert!(Instant::now() < late, "{job}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Runs an analysis to its end: the answer and all its rows.
 fn run(server: &Server, engine: &str, analysis: &Value) -> (Value, Vec<Value>) {
-    let job = end(server, &ask(server, engine, analysis));
+    let job = server.end_of_job(&ask(server, engine, analysis));
     let answer = server.get(job["result"].as_str().unwrap()).ok(200);
     let rows = rows_of(server, &job);
     assert_eq!(answer["count"], rows.len());
@@ -261,7 +247,7 @@ fn a_failed_run_shows_the_end_of_its_log() {
     let spark = stand_in(dir.path(), body);
     let data = dir.path().join("data");
     let server = with_graph(&data, &[spark], 20, 40);
-    let job = end(&server, &ask(&server, "spark", &json!({"name": "degree"})));
+    let job = server.end_of_job(&ask(&server, "spark", &json!({"name": "degree"})));
     assert_eq!((&job["state"], &job["kind"]), (&json!("failed"), &json!("analysis on spark")));
     assert_eq!(job["error"]["code"], "engine_failed");
     assert!(job["error"]["detail"].as_str().unwrap().contains("no memory left"));
@@ -287,12 +273,12 @@ fn a_run_that_is_cancelled_or_too_slow_leaves_no_process() {
     }
     assert_eq!(processes(mark), 2);
     server.delete(&path).ok(200);
-    assert_eq!(end(&server, &job)["state"], "cancelled");
+    assert_eq!(server.end_of_job(&job)["state"], "cancelled");
     gone(mark);
 
     let body = json!({"engine": "spark", "analysis": {"name": "strength"}, "timeout_seconds": 1});
     let job = server.post("/v1/graphs/g/analyses", &body).ok(202);
-    let job = end(&server, &job);
+    let job = server.end_of_job(&job);
     assert_eq!((&job["state"], &job["error"]["code"]), (&json!("failed"), &json!("deadline")));
     gone(mark);
     assert_eq!(left_behind(&data), 0);
@@ -335,7 +321,7 @@ fn a_result_that_is_not_what_its_manifest_says_is_refused() {
         (manifest("ana_1", "$sum", 1), "is the result of ana_1"),
     ] {
         stand_in(dir.path(), &body);
-        let job = end(&server, &ask(&server, "spark", &analysis));
+        let job = server.end_of_job(&ask(&server, "spark", &analysis));
         assert_eq!(job["state"], "failed", "{job}");
         assert_eq!(job["error"]["code"], "engine_failed");
         assert!(job["error"]["detail"].as_str().unwrap().contains(says), "{job}");
@@ -458,7 +444,7 @@ fn spark_refuses_a_changed_hand_over_and_survives_a_lost_worker() {
     let mark = data.join("exchange/tamper");
     std::fs::create_dir_all(data.join("exchange")).unwrap();
     std::fs::write(&mark, "").unwrap();
-    let job = end(&server, &ask(&server, "spark", &json!({"name": "degree"})));
+    let job = server.end_of_job(&ask(&server, "spark", &json!({"name": "degree"})));
     assert_eq!(job["state"], "failed");
     assert!(job["error"]["detail"].as_str().unwrap().contains("SHA-256"), "{job}");
     std::fs::remove_file(&mark).unwrap();
@@ -478,7 +464,7 @@ fn spark_refuses_a_changed_hand_over_and_survives_a_lost_worker() {
     let folder = data.join("exchange/running").display().to_string();
     assert!(processes(&folder) > 0 || processes("job.py") > 0);
     server.delete(&path).ok(200);
-    assert_eq!(end(&server, &job)["state"], "cancelled");
+    assert_eq!(server.end_of_job(&job)["state"], "cancelled");
     gone(&folder);
     assert_eq!(left_behind(&data), 0);
 
@@ -492,7 +478,7 @@ fn spark_refuses_a_changed_hand_over_and_survives_a_lost_worker() {
     wait(&format!("/v1/jobs/{}", job["id"].as_str().unwrap()));
     let killed = std::process::Command::new("kill").args(["-KILL", &worker]).status().unwrap();
     assert!(killed.success());
-    let job = end(&server, &job);
+    let job = server.end_of_job(&job);
     println!("after the loss of a worker: {}", job["state"]);
     if job["state"] == "failed" {
         assert_eq!(job["error"]["code"], "engine_failed", "{job}");

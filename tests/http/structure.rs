@@ -684,15 +684,8 @@ fn answers_are_kept_and_come_back_the_same_after_a_restart() {
     let wish = [("content-type", "application/json"), ("prefer", "respond-async")];
     let job = server.send("POST", &format!("{g}/centrality"), &wish, body.as_bytes());
     assert_eq!(job.status, 202, "{}", job.text);
-    let place = job.header("location").to_owned();
-    let done = loop {
-        let job = server.get(&place).ok(200);
-        if job["state"] == "succeeded" {
-            break job;
-        }
-        assert!(job["state"] == "queued" || job["state"] == "running", "{job}");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    };
+    let done = server.end_of_job(&job.json());
+    assert_eq!(done["state"], "succeeded", "{done}");
     assert_eq!(done["kind"], "centrality");
     assert!(done["estimate"]["bytes"].as_u64().unwrap() > 0);
     let result = done["result"].as_str().unwrap();

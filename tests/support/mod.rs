@@ -184,6 +184,20 @@ impl Server {
         String::from_utf8_lossy(&answer[..read]).into_owned()
     }
 
+    /// Waits until a job has ended.
+    pub fn end_of_job(&self, job: &Value) -> Value {
+        let path = format!("/v1/jobs/{}", job["id"].as_str().unwrap());
+        let late = Instant::now() + Duration::from_secs(600);
+        loop {
+            let job = self.get(&path).ok(200);
+            if !matches!(job["state"].as_str(), Some("queued" | "running")) {
+                return job;
+            }
+            assert!(Instant::now() < late, "{job}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     pub fn import(&self, graph: &str, query: &str, lines: &str) -> Reply {
         let ndjson = [("content-type", "application/x-ndjson")];
         let path = format!("/v1/graphs/{graph}/imports{query}");
