@@ -7,7 +7,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::diagram::{Work, with_deep_stack};
+use super::diagram::{Stop, Work, with_deep_stack};
 use super::double::Double;
 use super::family::{Family, Meaning};
 use super::{Budget, SetError, check_probabilities};
@@ -16,8 +16,11 @@ use crate::analysis::Progress;
 /// Most diagram nodes times variables for which Fussell-Vesely is computed.
 const MOST_HELD: usize = 200_000_000;
 
-/// Diagram nodes for Fussell-Vesely beside four times those of the family.
-const HELD_NODES: usize = 200_000;
+/// Diagram nodes for Fussell-Vesely beside twice those of the family.
+const HELD_NODES: usize = 400_000;
+
+/// Variables after which it shows whether all will fit.
+const HELD_TRIAL: usize = 8;
 
 /// How much one unit matters.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -158,7 +161,10 @@ impl Family {
         progress: &Progress,
     ) -> Result<Vec<f64>, SetError> {
         let mut table = self.table.clone();
-        table.set_limit(budget.diagram_nodes.min(4 * table.node_count() + HELD_NODES));
+        let made_before = table.node_count();
+        let room = budget.diagram_nodes.min(2 * made_before + HELD_NODES);
+        table.set_limit(room);
+        let mut done = 0;
         let depth = self.meaning.len();
         let mut of_part = vec![0.0; self.parts.len()];
         let mut of_unit = vec![0.0; self.unit_count];
@@ -171,7 +177,13 @@ impl Family {
                     continue;
                 }
                 for var in self.table.support(part.minimal) {
-                    progress.check().map_err(|_| super::diagram::Stop::Cancelled)?;
+                    progress.check().map_err(|_| Stop::Cancelled)?;
+                    // What will not fit is given up early, not when the room is used up.
+                    let made = table.node_count() - made_before;
+                    if done >= HELD_TRIAL && made / done * depth > 2 * room {
+                        return Err(Stop::Nodes);
+                    }
+                    done += 1;
                     let mut work = Work::new(&mut table, progress);
                     let rest = work.with(part.minimal, var)?;
                     let any = work.any(rest)?;
