@@ -762,3 +762,34 @@ fn a_question_too_large_is_answered_within_its_budget() {
     // Losses add up here, so the largest six bound every set: nothing is missing after all.
     assert!(answer["status"] == "complete_to_order" || answer["limit_hit"].is_string());
 }
+
+#[test]
+fn long_chains_and_rings_are_no_danger() {
+    let (_dir, server) = empty();
+    // Each node needs the one before it, the first one the last: one component, as deep as it is
+    // long.
+    let n = 100_000;
+    for (graph, rule) in [("limiting", json!({})), ("threshold", json!({"min_share": 0.5}))] {
+        let mut ring: Vec<Value> = (0..n)
+            .map(|i| json!({"type": "node", "id": format!("n{i}"), "product": "p"}))
+            .collect();
+        ring.extend((0..n).map(|i| {
+            json!({"type": "flow", "from": format!("n{i}"), "to": format!("n{}", (i + 1) % n),
+                   "quantity": 1})
+        }));
+        let mut requirement =
+            json!({"type": "requirement", "output": "p", "input": "p", "rule": graph});
+        requirement.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
+        ring.push(requirement);
+        import(&server, graph, &ring);
+        let units: Vec<Value> = ["n1", "n9", "n30000"]
+            .iter()
+            .map(|id| json!({"name": id, "select": {"node": id}}))
+            .collect();
+        let ask = json!({"target": {"node": "n7"}, "loss_at_least": 1, "max_size": 6,
+                         "units": {"list": units}});
+        let answer = server.post(&format!("/v1/graphs/{graph}/cut-sets"), &ask).ok(200);
+        assert_eq!(names(&answer), [["n1"], ["n30000"], ["n9"]], "{answer}");
+        server.get("/healthz").ok(200);
+    }
+}

@@ -4,10 +4,9 @@
 //! (alternatives), `Weighted` when failed inputs reach a weight. Gates may form loops; then the
 //! semantics says which fixed point counts.
 
-use petgraph::graph::DiGraph;
-
 use super::oracle::CutTest;
 use super::{Semantics, SetError};
+use crate::graph::{Condensation, Csr};
 
 /// One vertex of a failure graph. Inputs are positions in [`FailureGraph::gates`].
 #[derive(Debug, Clone, PartialEq)]
@@ -65,6 +64,21 @@ pub(super) enum Visit {
     LargeFirst,
 }
 
+/// Strongly connected components of a graph of needs (consumer, supplier), suppliers before those
+/// that need them; members ascending.
+pub(super) fn inputs_first(n: usize, needs: &[(u32, u32)]) -> Vec<Vec<u32>> {
+    let needs = Csr::from_pairs(n, needs);
+    let condensation = Condensation::new(n, |node| needs.consumers(node));
+    (0..condensation.len())
+        .rev()
+        .map(|component| {
+            let mut members = condensation.members(component).to_vec();
+            members.sort_unstable();
+            members
+        })
+        .collect()
+}
+
 /// A failure graph with one top gate.
 #[derive(Debug, Clone)]
 pub struct FailureGraph {
@@ -104,10 +118,7 @@ impl FailureGraph {
         let mut to_fail = Vec::with_capacity(n);
         let mut to_work = Vec::with_capacity(n);
         let mut unit_gates = vec![Vec::new(); unit_count];
-        let mut graph = DiGraph::<(), (), u32>::with_capacity(n, n);
-        for _ in 0..n {
-            graph.add_node(());
-        }
+        let mut needs: Vec<(u32, u32)> = Vec::new();
         for (g, gate) in gates.iter().enumerate() {
             if let Gate::Unit(unit) = *gate {
                 match unit_gates.get_mut(unit as usize) {
@@ -124,7 +135,7 @@ impl FailureGraph {
                 if input as usize >= n {
                     return bad(format!("input {input} of gate {g} is not among the {n} gates"));
                 }
-                graph.add_edge((g as u32).into(), input.into(), ());
+                needs.push((g as u32, input));
             }
         }
         for (g, gate) in gates.iter().enumerate() {
@@ -151,15 +162,7 @@ impl FailureGraph {
         let consumer_start =
             (0..=n as u32).map(|g| edges.partition_point(|edge| edge.0 < g) as u32).collect();
         let consumers = edges.into_iter().map(|(_, g, w)| (g, w)).collect();
-        // Tarjan gives components before those that point at them, that is, inputs first.
-        let components: Vec<Vec<u32>> = petgraph::algo::tarjan_scc(&graph)
-            .into_iter()
-            .map(|component| {
-                let mut gates: Vec<u32> = component.iter().map(|i| i.index() as u32).collect();
-                gates.sort_unstable();
-                gates
-            })
-            .collect();
+        let components = inputs_first(n, &needs);
         let mut graph = Self {
             gates,
             top,

@@ -16,7 +16,7 @@
 use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::dag::{FailureGraph, Gate};
+use super::dag::{FailureGraph, Gate, inputs_first};
 use super::evaluate::{LANES, Plan};
 use super::oracle::LossOracle;
 use super::{LOSS_TOLERANCE, Semantics, SetError, check_threshold};
@@ -218,11 +218,8 @@ impl Problem {
                 flow_units.entry(flow).or_default().push(u as u32);
             }
         }
-        // Nodes, then markets.
-        let mut graph = petgraph::graph::DiGraph::<(), ()>::with_capacity(n, n);
-        for _ in 0..n + markets.len() {
-            graph.add_node(());
-        }
+        // Who needs whom: nodes, then markets.
+        let mut needs: Vec<(u32, u32)> = Vec::new();
         let broken = |offer: &Offer| {
             offer.from as usize >= n || !offer.share.is_finite() || offer.share < 0.0
         };
@@ -239,14 +236,14 @@ impl Problem {
                     if broken(offer) {
                         return bad(format!("node {i} has an offer {offer:?}"));
                     }
-                    graph.add_edge((i as u32).into(), offer.from.into(), ());
+                    needs.push((i as u32, offer.from));
                 }
                 if let Some((market, claim)) = group.settled {
                     let claims = markets.get(market as usize).map_or(0, |m| m.claims.len());
                     if claim as usize >= claims || !group.offers.is_empty() {
                         return bad(format!("node {i} is settled by claim {claim} of {claims}"));
                     }
-                    graph.add_edge((i as u32).into(), (n as u32 + market).into(), ());
+                    needs.push((i as u32, n as u32 + market));
                 }
             }
         }
@@ -255,17 +252,10 @@ impl Problem {
                 if broken(offer) {
                     return bad(format!("market {m} has an offer {offer:?}"));
                 }
-                graph.add_edge(((n + m) as u32).into(), offer.from.into(), ());
+                needs.push(((n + m) as u32, offer.from));
             }
         }
-        let components: Vec<Vec<u32>> = petgraph::algo::tarjan_scc(&graph)
-            .into_iter()
-            .map(|component| {
-                let mut nodes: Vec<u32> = component.iter().map(|i| i.index() as u32).collect();
-                nodes.sort_unstable();
-                nodes
-            })
-            .collect();
+        let components = inputs_first(n + markets.len(), &needs);
         let looped: Vec<bool> = components
             .iter()
             .map(|c| {
