@@ -2,6 +2,9 @@
 //!
 //! What one lane computes does not depend on the others. Only what a removal can reach is looked at.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use rustc_hash::FxHashMap;
 
 use super::problem::{Group, Market, Offer, Problem, Response, Unit, delivered};
@@ -10,6 +13,13 @@ use crate::analysis::impact::rationing::Ration;
 
 /// Most sweeps inside a loop before the levels are taken as they are.
 const MAX_SWEEPS: usize = 100_000;
+
+/// Most nodes and arrivals that one evaluation looks at before the levels are taken as they are,
+/// if that is more than [`MOST_PASSES`] of all.
+const MOST_LOOKS: u64 = 50_000_000;
+
+/// Passes over everything that an evaluation always has.
+const MOST_PASSES: u64 = 10;
 
 /// Sets that are evaluated side by side.
 pub(super) const LANES: usize = 8;
@@ -75,6 +85,8 @@ pub(super) struct Plan {
     /// Steps that read a node's level or a market's settlement: rows of a flat table, by step.
     reader_start: Vec<u32>,
     readers: Vec<u32>,
+    /// True once an evaluation has ended before its loops had settled; shared by clones.
+    unsettled: Arc<AtomicBool>,
 }
 
 impl Plan {
@@ -173,6 +185,12 @@ impl Plan {
         (self.nodes + self.arrivals.len()) as u64
     }
 
+    /// True if some evaluation has ended before its loops had settled: its losses are too low, or
+    /// too high in a system that starts from nothing.
+    pub(super) fn unsettled(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed)
+    }
+
     /// Levels of all nodes, for each of at most `L` sets of removed units.
     pub(super) fn levels<const L: usize, S: AsRef<[u32]>>(
         &self,
@@ -204,11 +222,13 @@ impl Plan {
             // Whoever gets less over a cut flow.
             due.fill(true);
         }
+        let a_step = (self.size() / self.steps.len().max(1) as u64).max(1);
+        let mut room = MOST_LOOKS.max(MOST_PASSES * self.size()) / a_step;
         let mut first = 0;
         for &(end, is_loop) in &self.components {
             let members = first..end as usize;
             first = end as usize;
-            for _ in 0..MAX_SWEEPS {
+            for sweep in 1.. {
                 let mut moved = 0.0f64;
                 for step in members.clone() {
                     if !due[step] {
@@ -216,6 +236,7 @@ impl Plan {
                     }
                     // In a loop a step stays due until nothing before it moves.
                     due[step] = !collapse;
+                    room = room.saturating_sub(1);
                     let change = self.take(step, &mut state);
                     if change > 0.0 {
                         moved = moved.max(change);
@@ -227,6 +248,10 @@ impl Plan {
                     }
                 }
                 if !is_loop || moved <= 1e-14 {
+                    break;
+                }
+                if room == 0 || sweep == MAX_SWEEPS {
+                    self.unsettled.store(true, Ordering::Relaxed);
                     break;
                 }
             }

@@ -286,6 +286,12 @@ impl Problem {
         })
     }
 
+    /// True if losses of sets were taken before loops of supply had settled, because that took too
+    /// long: they are too low (too high under [`Semantics::Bootstrap`]).
+    pub fn unsettled(&self) -> bool {
+        self.plan.unsettled()
+    }
+
     /// Reads what can matter to the targets (nodes with weights) off a snapshot: their ancestors
     /// and themselves.
     ///

@@ -14,7 +14,7 @@ use super::ground::{Ground, set_error};
 use super::units::Units;
 use crate::analysis::Progress;
 use crate::analysis::cut_sets::importance::probability_of_more_than;
-use crate::analysis::cut_sets::{Budget, Family, LossOracle, Semantics, Status};
+use crate::analysis::cut_sets::{Budget, Family, LossOracle, Problem, Semantics, Status};
 use crate::service::ServiceError;
 use crate::service::impacts::ENGINE;
 
@@ -176,6 +176,22 @@ pub fn status(status: &Status) -> (&'static str, Option<usize>, Option<String>) 
     }
 }
 
+/// A search is not better than the losses that it went by.
+pub fn settled(ground: &Ground, found: &Status, warnings: &mut Vec<String>) -> Status {
+    if !ground.problem.as_ref().is_some_and(Problem::unsettled) {
+        return found.clone();
+    }
+    let (side, sets) = match ground.semantics {
+        Semantics::Collapse => ("least", "sets may be missing or larger than necessary"),
+        Semantics::Bootstrap => ("most", "some sets may be no cuts"),
+    };
+    warnings.push(format!(
+        "supply runs in loops that settle too slowly to be followed to the end for each set: losses \
+         are at {side} what is said, and {sets}"
+    ));
+    Status::Truncated { complete_to_size: 0, limit: "looks at nodes of one evaluation".into() }
+}
+
 /// The target of a question.
 pub fn target(ground: &Ground) -> CutTarget {
     CutTarget {
@@ -334,16 +350,18 @@ pub fn answer(
     let counts = counts(found);
     let within = &counts[..counts.len().min(most.saturating_add(1))];
     let count: BigUint = within.iter().sum();
-    let (status_word, mut complete_to_size, limit_hit) = status(&found.status);
-    let complete = match &found.status {
+    let mut warnings = ground.warnings.clone();
+    let found_status = settled(ground, &found.status, &mut warnings);
+    let (status_word, mut complete_to_size, limit_hit) = status(&found_status);
+    let complete = match &found_status {
         Status::Exact => true,
         Status::CompleteToSize { size } => body.max_size == Some(*size) || most <= *size,
         _ => false,
     };
-    if complete_to_size.is_none() && !matches!(found.status, Status::Exact) {
+    if complete_to_size.is_none() && !matches!(found_status, Status::Exact) {
         complete_to_size = Some(0);
     }
-    let larger = match (&found.sets, &found.status) {
+    let larger = match (&found.sets, &found_status) {
         (Sets::Family(_), Status::Exact) => Some(counts.iter().skip(within.len()).sum::<BigUint>()),
         (_, Status::Exact) => Some(BigUint::ZERO),
         _ => None,
@@ -370,7 +388,6 @@ pub fn answer(
         cut_sets.push(view);
     }
 
-    let mut warnings = ground.warnings.clone();
     warnings.extend(found.warnings.iter().cloned());
     let chance = chance(ground, found, values, &budget, progress, &mut warnings)?;
     if found.loops_matter {

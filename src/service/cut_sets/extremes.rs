@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::CutQuestion;
-use super::answer::{CutTarget, UnitsView, status, target, units};
+use super::answer::{CutTarget, UnitsView, settled, status, target, units};
 use super::ask::{CheapestCutBody, WorstCaseBody};
 use super::explain::{Sentences, SetView, percent};
 use super::found::{Values, timed};
@@ -247,7 +247,7 @@ pub fn worst(
         }
         curve = Some(points);
     }
-    let (status, _, limit_hit) = status(&worst.status);
+    let (status, _, limit_hit) = status(&settled(&ground, &worst.status, &mut warnings));
     if worst.gap > 0.0 && status != "exact" {
         warnings.push(format!(
             "not proved: some other set may lose up to {}",
@@ -337,9 +337,11 @@ pub fn cheapest(
         Status::Bounds { lower, .. } => Some(*lower),
         _ => cuts.first().map(|cut| cut.cost),
     };
-    let (status, _, limit_hit) = status(&found.status);
+    let mut warnings = general_warnings(&ground);
+    let found_status = settled(&ground, &found.status, &mut warnings);
+    let (status, _, limit_hit) = status(&found_status);
     // Bounds speak of the next cut once some are proved.
-    let proved = match &found.status {
+    let proved = match &found_status {
         Status::Bounds { lower, .. } => {
             cuts.first().is_some_and(|cut| cut.cost <= lower + 1e-9 * cut.cost.max(1.0))
         }
@@ -389,7 +391,7 @@ pub fn cheapest(
         evaluations: found.calls,
         greatest_loss,
         losses_by: ground.rules(),
-        warnings: general_warnings(&ground),
+        warnings,
         question: body.clone(),
         links: BTreeMap::from([
             ("self", format!("/v1/cheapest-cuts/{}", question.id)),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::CutQuestion;
-use super::answer::{CutTarget, UnitsView, status, target, units};
+use super::answer::{CutTarget, UnitsView, settled, status, target, units};
 use super::ask::{ProtectionBody, ProtectionOption};
 use super::explain::enumerated;
 use super::explain::percent;
@@ -228,8 +228,10 @@ pub fn protect(
         (result.choice, curve)
     };
     progress.renew();
-    let (status_word, _, limit_hit) = status(&choice.status);
-    let lower_bound = match &choice.status {
+    let mut warnings = general_warnings(&ground);
+    let found_status = settled(&ground, &choice.status, &mut warnings);
+    let (status_word, _, limit_hit) = status(&found_status);
+    let lower_bound = match &found_status {
         crate::analysis::cut_sets::Status::Bounds { lower, .. } => *lower,
         _ => choice.cost,
     };
@@ -279,7 +281,7 @@ pub fn protect(
         attacks,
         loss_curve,
         options,
-        warnings: general_warnings(&ground),
+        warnings,
         question: body.clone(),
         links: BTreeMap::from([
             ("self", format!("/v1/protections/{}", question.id)),
