@@ -134,7 +134,7 @@ pub fn run(
     let mut schedule = Schedule::new(snapshot, shocks, setting.step);
     let mut market = model.pools(shocks, &[]).map(Market::new);
     let mut stockpiles = Stockpile::all(setting, responses)?;
-    let mut stocks = Stocks::new(snapshot.group_count(), setting.stock.clone(), CEILING);
+    let mut stocks = Stocks::adaptive(snapshot.group_count(), setting.stock.clone(), CEILING);
     let mut transit = Transit::new(setting, snapshot.flow_count());
     let (most, build_up) = setting.overproduction();
     let mut overproduction = vec![1.0; n];

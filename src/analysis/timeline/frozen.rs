@@ -114,7 +114,7 @@ pub fn run(
     let mut stockpiles = Stockpile::all(setting, responses)?;
     let factor_rule = if market.is_some() { None } else { model.factor_rule(None) };
     let mut factors = factor_rule.map(|rule| Factors::new(Some(rule)));
-    let mut stocks = Stocks::new(snapshot.group_count(), setting.stock.clone(), 1.0);
+    let mut stocks = Stocks::frozen(snapshot.group_count(), setting.stock.clone());
     let mut past = Past::new(n, &schedule.shut, setting.longest_lead);
     let mut past_up = Past::new(n, &schedule.shut, 1);
     let (mut now, mut now_up) = (vec![[0.0]; n], vec![[0.0]; n]);

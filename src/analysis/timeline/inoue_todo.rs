@@ -79,7 +79,7 @@ pub fn run(
             rows.arrivals(g).map(|a| held[a]).sum::<f64>() / baseline[g].max(f64::MIN_POSITIVE)
         })
         .collect();
-    let mut stocks = Stocks::new(snapshot.group_count(), full, 1.0);
+    let mut stocks = Stocks::adaptive(snapshot.group_count(), full, 1.0);
     progress.start(setting.steps as u64);
     for step in 0..setting.steps {
         schedule.advance(snapshot, step);

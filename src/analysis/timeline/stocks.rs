@@ -14,6 +14,8 @@ pub struct Stocks {
     pub target: Vec<f64>,
     /// Most that is stored, over the target.
     ceiling: f64,
+    /// True if deliveries stay at the baseline whatever is used.
+    frozen: bool,
     /// What each input is short of in this step before anything from store (negative: more arrived
     /// than usual), as a share of its baseline.
     pub arrived_short: Vec<f64>,
@@ -49,12 +51,19 @@ impl ArrivalScale<1> for Shortages<'_> {
 }
 
 impl Stocks {
-    /// Full stocks. `ceiling`: most that is stored, over the target.
-    pub fn new(groups: usize, target: Vec<f64>, ceiling: f64) -> Self {
+    /// Full stocks under orders that are frozen at the baseline: no more is stored than that.
+    pub fn frozen(groups: usize, target: Vec<f64>) -> Self {
+        Self { frozen: true, ..Self::adaptive(groups, target, 1.0) }
+    }
+
+    /// Full stocks under orders that follow what is wished. `ceiling`: most that is stored, over the
+    /// target.
+    pub fn adaptive(groups: usize, target: Vec<f64>, ceiling: f64) -> Self {
         Self {
             held: target.clone(),
             target,
             ceiling,
+            frozen: false,
             arrived_short: vec![0.0; groups],
             short: vec![0.0; groups],
             released: vec![0.0; groups],
@@ -98,6 +107,11 @@ impl Stocks {
     /// An input of a sum that binds is used up to its full need: what arrives is spent although it
     /// does not help. A threshold input is needed in full whatever the output. (With use in
     /// proportion to output everywhere the limit is not that of the cascade.)
+    ///
+    /// With frozen orders the sum binds as soon as what *arrives* would make it bind: else a store
+    /// that another limit keeps full would stand in for an arrival for ever, and the timeline would
+    /// rest above the output of the steady state. Every store of an input that is short in the end
+    /// then empties, so stocks change when a loss comes and not where it ends.
     #[inline(always)]
     pub fn use_up(&mut self, rows: &Rows, node: u32, output: f64) -> bool {
         if self.target.is_empty() {
@@ -114,7 +128,7 @@ impl Stocks {
             let need = match rows.rule(group) {
                 InputRule::Additive => {
                     let binds = *sum_binds.get_or_insert_with(|| {
-                        let lost = self.sum_of_additive(rows, node);
+                        let lost = self.lost_by_sum(rows, node);
                         lost > 0.0 && lost >= 1.0 - output - ALIKE
                     });
                     if binds { output.max(1.0) } else { output }
@@ -133,10 +147,16 @@ impl Stocks {
         moved
     }
 
-    fn sum_of_additive(&self, rows: &Rows, node: u32) -> f64 {
+    /// What the sum of its additive inputs takes of a node: by what arrives (with what stockpiles
+    /// release) where orders are frozen, else after its stores.
+    fn lost_by_sum(&self, rows: &Rows, node: u32) -> f64 {
+        let short = |g: usize| match self.frozen {
+            true => self.arrived_short[g] - self.released[g],
+            false => self.short[g],
+        };
         rows.groups(node)
             .filter(|&g| rows.rule(g) == InputRule::Additive)
-            .map(|g| rows.share(g) * self.short[g].max(0.0))
+            .map(|g| rows.share(g) * short(g).max(0.0))
             .sum()
     }
 
