@@ -118,15 +118,18 @@ fn run(
     shocks: &[Shock],
 ) -> Vec<Vec<f64>> {
     let mut all = All::default();
-    watch(snapshot, options, responses, shocks, &mut all);
+    watch(snapshot, options, responses, shocks, None, &mut all);
     all.0
 }
+
+/// Runs a scenario and shows it to `record`. `steps`: more than a question may ask for.
 
 fn watch(
     snapshot: &Arc<Snapshot>,
     options: &ModelOptions,
     responses: &[Response],
     shocks: &[Shock],
+    steps: Option<usize>,
     record: &mut impl Record,
 ) {
     let model = ImpactModel::new(
@@ -136,7 +139,8 @@ fn watch(
     )
     .unwrap();
     let shocks = Shocks::compile(snapshot, shocks).unwrap();
-    let setting = Setting::new(&model, responses, true).unwrap();
+    let mut setting = Setting::new(&model, responses, true).unwrap();
+    setting.steps = steps.unwrap_or(setting.steps);
     timeline::run(&setting, &shocks, responses, record, &Progress::silent()).unwrap();
 }
 
@@ -254,16 +258,16 @@ proptest! {
     ) {
         let snapshot = build(&raw);
         let shocks = [loss_of(&format!("n{}", at % raw.products.len()), shock)];
-        let with = |stock: f64, lead: u32, steps: u32| ModelOptions {
+        let with = |stock: f64, lead: u32| ModelOptions {
             timeline: Some(TimelineOptions {
                 stock_days: Some(stock),
                 lead_days: Some(f64::from(lead) * 7.0),
-                ..timeline_options(steps)
+                ..timeline_options(300)
             }),
             ..ModelOptions::default()
         };
-        let bare = run(&snapshot, &with(0.0, 0, 300), &[], &shocks);
-        let stocked = run(&snapshot, &with(days, lead, 300), &[], &shocks);
+        let bare = run(&snapshot, &with(0.0, 0), &[], &shocks);
+        let stocked = run(&snapshot, &with(days, lead), &[], &shocks);
         for (a, b) in bare.iter().zip(&stocked) {
             for (a, b) in a.iter().zip(b) {
                 prop_assert!(*b <= a + 1e-9, "a stock makes it worse: {a} {b}");
@@ -277,7 +281,7 @@ proptest! {
         let mut steps = 1_000;
         let end = loop {
             let mut last = Last { steps: VecDeque::new(), kept: 50 };
-            watch(&snapshot, &with(days, lead, steps), &[], &shocks, &mut last);
+            watch(&snapshot, &with(days, lead), &[], &shocks, Some(steps), &mut last);
             if let Some(losses) = last.at_rest() {
                 break losses.to_vec();
             }

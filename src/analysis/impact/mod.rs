@@ -4,6 +4,7 @@
 //! exact limit; [`rationing`] and [`substitution`] say who is served and what replaces a loss;
 //! [`shock`] resolves scenarios against a snapshot and [`model`] puts it all together.
 
+pub mod certain;
 pub mod explain;
 pub mod limit;
 pub mod model;
