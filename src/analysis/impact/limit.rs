@@ -2,7 +2,8 @@
 //!
 //! The map is condensed into strongly connected components (losses travel along the arcs). A
 //! component without a cycle takes one evaluation; inside a cycle the map is iterated in place
-//! (Gauss-Seidel). Where that is slow, three states show how far the limit is at least, and where
+//! (Gauss-Seidel). Where that is slow, graph search finds the nodes that are certain to lose what
+//! others do ([`super::certain`]), three states show how far the limit is at least, and where
 //! little still moves the limit of the active piece is solved for directly (policy iteration,
 //! Howard 1960).
 //!
@@ -33,6 +34,7 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::analysis::{Cancelled, Progress};
 
+use super::certain::certain;
 use super::node_set::NodeSet;
 use super::plan::{NodeLoss, unscaled};
 use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows, Unscaled, greater, lesser};
@@ -53,10 +55,19 @@ const UNSURE: f64 = 1e-15;
 const FIRST_DIRECT: usize = 20;
 /// Most unknowns of such a piece in the first passes, when iteration alone may be faster.
 const LARGEST_EARLY_SYSTEM: usize = 150;
+/// Passes over a cycle after which losses that are certain are looked for, and again after so many
+/// times as many.
+const CERTAIN: (usize, usize) = (8, 4);
+/// Cycles smaller than this are solved directly.
+const LEAST_SEARCHED: usize = 64;
+/// Most losses of which it is asked who ends with them, too.
+const LEVELS: usize = 4;
 /// Passes after which iteration alone is slow.
 const MANY_PASSES: usize = 240;
 /// Passes after which iteration gives up (the residual is reported).
 const MOST_PASSES: usize = 2_000_000;
+/// Evaluations of nodes in one cycle after which it does: about a minute.
+const MOST_EVALUATIONS: u64 = 500_000_000;
 /// Sums of shares may pass 1 by this much.
 const ROUNDING: f64 = 1e-9;
 /// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
@@ -79,6 +90,8 @@ pub struct Map<'a, M> {
     pub of: &'a M,
     /// Known limits that bound others.
     pub pivots: &'a [Pivot],
+    /// True if nothing softens what arrives (replaceability, markets): cuts only add.
+    pub hard: bool,
 }
 
 /// The limit of one node's full loss within its cycle.
@@ -137,8 +150,9 @@ impl Pivot {
             stamps: &mut Stamps::default(),
             touched: &mut touched,
             dirty: &mut dirty,
+            evaluations: 0,
         };
-        let map = Map { rows, of: &unscaled(rows), pivots: &[] };
+        let map = Map { rows, of: &unscaled(rows), pivots: &[], hard: true };
         let (tolerance, progress) = (1e-13, Progress::silent());
         solve_cycle(&map, &mut state, &Unscaled, [true], cycle, tolerance, &progress).ok()?;
         touched.sort_unstable();
@@ -239,6 +253,8 @@ pub struct LaneState<'s, const L: usize> {
     pub touched: &'s mut Vec<u32>,
     /// Nodes to look at, by their rank in [`Rows::order`]; empty afterwards.
     pub dirty: &'s mut NodeSet,
+    /// Evaluations of nodes so far.
+    pub evaluations: u64,
 }
 
 /// How far [`solve`] came.
@@ -320,6 +336,7 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
         let keep = if rows.is_linear() { 0.0 } else { 1.0 };
         let keep = active.map(|a| if a { keep } else { 1.0 });
         let mut change = [0.0; L];
+        let mut evaluations = 0;
         let mut cursor = range.start;
         while let Some(rank) = state.dirty.take(cursor, range.end) {
             cursor = rank;
@@ -329,6 +346,7 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
             if !rows.is_linear() && all_lost(&old, &bounds) {
                 continue;
             }
+            evaluations += 1;
             let mut new = map.of.node_loss(node, &state.shock[v], state.losses);
             let mut moved = 0.0;
             for lane in 0..L {
@@ -351,6 +369,7 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
                 }
             }
         }
+        state.evaluations += evaluations;
         change
     }
 }
@@ -380,6 +399,8 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut rounds = schedule.iter().cycle();
     let mut round = rounds.next().copied().unwrap_or((0, 1));
     let mut in_round = 0;
+    let mut search = CERTAIN.0;
+    let most_evaluations = state.evaluations + MOST_EVALUATIONS;
     let mut last = [f64::INFINITY; L];
     let most_loss = highest(rows, state, scale, members);
     if let Some(pivot) = pivot {
@@ -404,8 +425,16 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
                 active[lane] = change[lane] > tolerance;
             }
         }
-        if !active.contains(&true) {
+        if !active.contains(&true) || state.evaluations > most_evaluations {
             break;
+        }
+        let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;
+        if searched && number == search {
+            search *= CERTAIN.1;
+            if raise_certain(rows, state, active, range.clone()) {
+                in_round = 0;
+                continue;
+            }
         }
         if in_round < settling + 2 * window {
             continue;
@@ -446,6 +475,51 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}
     Ok(solved)
+}
+
+/// Raises members of a cycle to what they are certain to lose: the greatest loss of all, of those
+/// that act on the cycle included, then the next shocks. True if any grew.
+fn raise_certain<const L: usize>(
+    rows: &Rows,
+    state: &mut LaneState<'_, L>,
+    active: [bool; L],
+    range: Range<u32>,
+) -> bool {
+    let order = rows.order();
+    let members = &order.nodes[range.start as usize..range.end as usize];
+    let mut grown = false;
+    for lane in (0..L).filter(|&lane| active[lane]) {
+        let loss = |&v: &u32| state.losses[v as usize][lane];
+        let most = members.iter().map(loss).fold(0.0, greater);
+        // Suppliers outside included: what comes in may grow slowly to what they lost.
+        let groups = members.iter().flat_map(|&v| rows.groups(v));
+        let suppliers = groups.flat_map(|g| rows.arrivals(g)).map(|e| rows.source(e));
+        let above = suppliers.map(|v| loss(&v)).fold(most, greater);
+        let shocks = members.iter().map(|&v| state.shock[v as usize][lane]);
+        let mut levels: Vec<f64> = shocks.filter(|&l| l > 0.0 && l < most).collect();
+        levels.extend([above, most]);
+        levels.sort_by(|a, b| b.total_cmp(a));
+        levels.dedup();
+        for &level in levels.iter().take(LEVELS).filter(|&&level| level > 0.0) {
+            for node in certain(rows, range.clone(), level, |v| state.losses[v as usize][lane]) {
+                let v = node as usize;
+                if state.losses[v] == [0.0; L] && state.shock[v] == [0.0; L] {
+                    state.touched.push(node);
+                }
+                if let Some(stamp) = state.stamps.of.get_mut(v) {
+                    state.stamps.now += 1;
+                    *stamp = state.stamps.now;
+                }
+                state.losses[v][lane] = level;
+                state.dirty.insert(order.rank[v]);
+                for &dependent in rows.dependents(node) {
+                    state.dirty.insert(order.rank[dependent as usize]);
+                }
+                grown = true;
+            }
+        }
+    }
+    grown
 }
 
 /// Most that any member of a cycle can lose. In a linear map nobody loses more than the worst of
