@@ -75,6 +75,7 @@ const METHODS: &[Method] = methods! {
     "rationing",
     "timeline",
     "uncertainty",
+    "validation",
     "explanation",
     "knock-outs",
     "choke-points",

@@ -260,11 +260,20 @@ impl EconomicQuestion {
             .collect()
     }
 
-    /// True if every shock withholds some of `materials` of `actor` in full, and together all.
+    /// True if every shock withholds some of `materials` of `actor` in full and from everyone, and
+    /// together all.
     fn withholds(&self, actor: &str, materials: &[String]) -> bool {
+        let abroad = Selector {
+            not: Some(Box::new(Selector { country: one(actor), ..Selector::default() })),
+            ..Selector::default()
+        };
         let full = |s: &Shock| {
             s.loss.is_none_or(|l| l >= 1.0)
-                && s.restrict.as_ref().is_none_or(|r| r.pass.unwrap_or(0.0) <= 0.0)
+                && s.restrict.as_ref().is_none_or(|r| {
+                    let everyone =
+                        |to: &Selector| *to == Selector::default() || *to == abroad;
+                    r.to.as_ref().is_none_or(everyone) && r.pass.unwrap_or(0.0) <= 0.0
+                })
                 && s.flow.is_none()
         };
         let by = |s: &Shock| s.select.as_ref().is_some_and(|x| x.country == one(actor));

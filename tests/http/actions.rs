@@ -327,6 +327,36 @@ fn value_added_at_risk_stands_beside_the_published_estimate() {
         let orders = number(&same["orders_of_magnitude"]);
         assert!((0.5..2.5).contains(&orders), "{same}");
     }
+    // The page shows what the server answers.
+    let page = std::fs::read_to_string("src/http/page/methods/validation.md").unwrap();
+    let exports = |products: Value, to: Value| {
+        let body = json!({"shocks": [{"select": {"country": "CHN", "product": products, "stage": "refine"},
+                "restrict": {"to": to, "pass": 0}}],
+            "targets": [{"name": "chips", "select": {"product": "semiconductors", "stage": "industry", "country": "USA"}}]});
+        let impact = server.post(&format!("{G}/impacts"), &body).ok(200);
+        server.get(impact["links"]["economic"].as_str().unwrap()).ok(200)
+    };
+    let abroad = json!({"not": {"country": "CHN"}});
+    for (name, products) in [
+        ("gallium", json!("gallium")),
+        ("germanium", json!("germanium")),
+        ("both", json!(["gallium", "germanium"])),
+    ] {
+        let answer = exports(products, abroad.clone());
+        let same = list(&answer["benchmarks"]).iter().find(|b| b["same_scenario"] == true).unwrap();
+        let (p, o) = (&same["published"], &answer["at_risk"]);
+        let of = |r: &Value, end: &str| number(&r[end]);
+        let low = if of(p, "low") < 0.1 { "0.01".into() } else { format!("{:.1}", of(p, "low")) };
+        let row = format!(
+            "| {name} | {:.1} ({low} to {:.1}) | {:.1} ({:.1} to {:.1}) | 10^{:.1} |",
+            of(p, "value"), of(p, "high"), of(o, "value"), of(o, "low"), of(o, "high"),
+            number(&same["orders_of_magnitude"]),
+        );
+        assert!(page.contains(&row), "{row}");
+    }
+    // A ban on one country is another scenario than the published one.
+    let narrow = exports(json!("gallium"), json!({"country": "USA"}));
+    assert!(list(&narrow["benchmarks"]).iter().all(|b| b["same_scenario"] == false));
     let impact = server.post(&format!("{G}/impacts"), &scenario()).ok(200);
     let link = impact["links"]["economic"].as_str().unwrap();
     let other = server.get(link).ok(200);

@@ -38,12 +38,7 @@ enum Way {
 /// The nodes of a cycle (ranks in [`Rows::order`]) that end with at least `level` and have not lost
 /// that yet, in the order in which the loss reaches them. `loss`: of any node, not above the limit;
 /// outside the cycle it is the limit.
-pub fn certain(
-    rows: &Rows,
-    cycle: Range<u32>,
-    level: f64,
-    loss: impl Fn(u32) -> f64,
-) -> Vec<u32> {
+pub fn certain(rows: &Rows, cycle: Range<u32>, level: f64, loss: impl Fn(u32) -> f64) -> Vec<u32> {
     let order = rows.order();
     let members = &order.nodes[cycle.start as usize..cycle.end as usize];
     let place = |node: u32| {

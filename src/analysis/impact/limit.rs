@@ -55,9 +55,10 @@ const UNSURE: f64 = 1e-15;
 const FIRST_DIRECT: usize = 20;
 /// Most unknowns of such a piece in the first passes, when iteration alone may be faster.
 const LARGEST_EARLY_SYSTEM: usize = 150;
-/// Passes over a cycle after which losses that are certain are looked for, and again after so many
-/// times as many.
-const CERTAIN: (usize, usize) = (8, 4);
+/// Passes over a cycle after which losses that are certain are looked for in one scenario; in
+/// several, of which each is searched alone and passes are cheap; and again after so many times as
+/// many.
+const CERTAIN: (usize, usize, usize) = (2, 32, 4);
 /// Cycles smaller than this are solved directly.
 const LEAST_SEARCHED: usize = 64;
 /// Most losses of which it is asked who ends with them, too.
@@ -399,7 +400,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut rounds = schedule.iter().cycle();
     let mut round = rounds.next().copied().unwrap_or((0, 1));
     let mut in_round = 0;
-    let mut search = CERTAIN.0;
+    let mut search = if L == 1 { CERTAIN.0 } else { CERTAIN.1 };
     let most_evaluations = state.evaluations + MOST_EVALUATIONS;
     let mut last = [f64::INFINITY; L];
     let most_loss = highest(rows, state, scale, members);
@@ -430,7 +431,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         }
         let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;
         if searched && number == search {
-            search *= CERTAIN.1;
+            search *= CERTAIN.2;
             if raise_certain(rows, state, active, range.clone()) {
                 in_round = 0;
                 continue;

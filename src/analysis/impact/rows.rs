@@ -282,11 +282,13 @@ impl Rows {
     }
 
     /// Groups of a node.
+    #[inline]
     pub fn groups(&self, node: u32) -> std::ops::Range<usize> {
         self.node_group[node as usize] as usize..self.node_group[node as usize + 1] as usize
     }
 
     /// Arrivals of a group.
+    #[inline]
     pub fn arrivals(&self, group: usize) -> std::ops::Range<usize> {
         self.group_start[group] as usize..self.group_start[group + 1] as usize
     }
@@ -298,31 +300,37 @@ impl Rows {
     }
 
     /// Rule of a group.
+    #[inline]
     pub fn rule(&self, group: usize) -> InputRule {
         self.rules[self.group_rule[group] as usize]
     }
 
     /// Share of a group in all inputs of its node.
+    #[inline]
     pub fn share(&self, group: usize) -> f64 {
         self.group_share[group]
     }
 
     /// Headroom of a group beyond its baseline, as a share of it.
+    #[inline]
     pub fn slack(&self, group: usize) -> f64 {
         self.group_slack.get(group).copied().unwrap_or(0.0)
     }
 
     /// The node behind an arrival.
+    #[inline]
     pub fn source(&self, arrival: usize) -> u32 {
         self.source[arrival]
     }
 
     /// Share of an arrival in its group's baseline (of its capacity, with headroom).
+    #[inline]
     pub fn weight(&self, arrival: usize) -> f64 {
         self.weight[arrival]
     }
 
     /// True if every supplier serves all its consumers alike.
+    #[inline]
     pub fn is_proportional(&self) -> bool {
         self.ration.is_empty()
     }
@@ -333,11 +341,13 @@ impl Rows {
     }
 
     /// Rationing of an arrival.
+    #[inline]
     pub fn ration(&self, arrival: usize) -> Ration {
         self.ration.get(arrival).copied().unwrap_or(Ration::PROPORTIONAL)
     }
 
     /// Nodes that a node acts on.
+    #[inline]
     pub fn dependents(&self, node: u32) -> &[u32] {
         let (start, end) =
             (self.dependent_start[node as usize], self.dependent_start[node as usize + 1]);

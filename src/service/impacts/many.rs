@@ -363,7 +363,8 @@ impl Gaps {
     fn of(&self, scenario: usize, losses: &Losses) -> Option<f64> {
         match self {
             Self::Residual => Some(losses.ending.residual),
-            Self::Unknown => None,
+            // What moved no more has no gap.
+            Self::Unknown => losses.ending.converged.then_some(losses.ending.residual),
             Self::Known(gaps) => gaps.get(scenario).copied(),
         }
     }
