@@ -270,8 +270,7 @@ impl EconomicQuestion {
         let full = |s: &Shock| {
             s.loss.is_none_or(|l| l >= 1.0)
                 && s.restrict.as_ref().is_none_or(|r| {
-                    let everyone =
-                        |to: &Selector| *to == Selector::default() || *to == abroad;
+                    let everyone = |to: &Selector| *to == Selector::default() || *to == abroad;
                     r.to.as_ref().is_none_or(everyone) && r.pass.unwrap_or(0.0) <= 0.0
                 })
                 && s.flow.is_none()

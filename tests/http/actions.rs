@@ -349,7 +349,11 @@ fn value_added_at_risk_stands_beside_the_published_estimate() {
         let low = if of(p, "low") < 0.1 { "0.01".into() } else { format!("{:.1}", of(p, "low")) };
         let row = format!(
             "| {name} | {:.1} ({low} to {:.1}) | {:.1} ({:.1} to {:.1}) | 10^{:.1} |",
-            of(p, "value"), of(p, "high"), of(o, "value"), of(o, "low"), of(o, "high"),
+            of(p, "value"),
+            of(p, "high"),
+            of(o, "value"),
+            of(o, "low"),
+            of(o, "high"),
             number(&same["orders_of_magnitude"]),
         );
         assert!(page.contains(&row), "{row}");

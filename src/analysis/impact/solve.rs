@@ -26,9 +26,13 @@ const LEAST_PLAIN_SWEEPS: u64 = 40;
 const PLAIN_WORK: u64 = 100_000;
 /// Every so many sweeps the rate of convergence is judged.
 const JUDGED: u32 = 4;
-/// Arrivals above which plain sweeps are not cut short: the order of components takes as long as
-/// many sweeps.
+/// Sweeps after which it is first.
+const FIRST_JUDGED: u32 = 8;
+/// Arrivals above which it is first judged later: the order of components takes as long as many
+/// sweeps.
 const MANY_ARRIVALS: u64 = 1_000_000;
+/// Sweeps after which it is then.
+const FIRST_JUDGED_OF_MANY: u32 = 16;
 
 /// Shock of one scenario in one direction: nodes with their loss, ascending, each once.
 pub type NodeShock = Vec<(u32, f64)>;
@@ -421,19 +425,20 @@ impl<'a, const L: usize> Side<'a, L> {
             // whether a neighbour has some makes no difference.
             let plan = if plain && L > 1 { rows.plan() } else { None };
             let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
+            let modes = if L > 1 { rows.modes() } else { &[] };
             let hard = !self.factors.moves();
             let solved = match plan {
                 Some(of) => {
-                    let map = Map { rows, of, pivots, hard };
+                    let map = Map { rows, of, pivots, modes, hard };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None if plain => {
-                    let map = Map { rows, of: &unscaled(rows), pivots, hard };
+                    let map = Map { rows, of: &unscaled(rows), pivots, modes, hard };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None => {
                     let of = &Scaled { rows, scale: &scale };
-                    let map = Map { rows, of, pivots, hard };
+                    let map = Map { rows, of, pivots, modes, hard };
                     limit::solve(&map, state, &scale, &active, tolerance, progress)?
                 }
             };
@@ -570,6 +575,7 @@ pub fn run<const L: usize>(
     let arrivals = sides.iter().map(|s| s.rows.arrival_count() as u64).max().unwrap_or(0);
     let plain = (PLAIN_WORK / (arrivals + 1)).clamp(LEAST_PLAIN_SWEEPS, PLAIN_SWEEPS) as u32;
     let most = stop.max_sweeps.unwrap_or(if exact { plain } else { u32::MAX });
+    let first = if arrivals <= MANY_ARRIVALS { FIRST_JUDGED } else { FIRST_JUDGED_OF_MANY };
     let mut slow = [false; L];
     let mut judged = [f64::INFINITY; L];
     let mut sweep = 0;
@@ -590,11 +596,11 @@ pub fn run<const L: usize>(
                 if change[lane] <= stop.tolerance {
                     active[lane] = false;
                     endings[lane].converged = change[lane] <= 1e-12;
-                } else if exact && arrivals <= MANY_ARRIVALS && sweep.is_multiple_of(JUDGED) {
+                } else if exact && sweep.is_multiple_of(JUDGED) {
                     let left = f64::from((plain - sweep) / JUDGED);
                     let rate = change[lane] / judged[lane];
                     judged[lane] = change[lane];
-                    if sweep >= 2 * JUDGED && change[lane] * rate.powf(left) > stop.tolerance {
+                    if sweep >= first && change[lane] * rate.powf(left) > stop.tolerance {
                         active[lane] = false;
                         slow[lane] = true;
                     }
