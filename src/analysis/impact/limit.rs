@@ -538,6 +538,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut rounds = schedule.iter().cycle();
     let mut round = rounds.next().copied().unwrap_or((0, 1));
     let mut in_round = 0;
+    let mut raised = [false; L];
     let mut search = if L == 1 { CERTAIN.0 } else { CERTAIN.1 };
     let most_evaluations = state.evaluations + MOST_EVALUATIONS;
     let mut last = [f64::INFINITY; L];
@@ -570,10 +571,8 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;
         if searched && number == search {
             search *= CERTAIN.2;
-            if raise_certain(rows, state, active, range.clone()) {
-                in_round = 0;
-                continue;
-            }
+            let grown = raise_certain(rows, state, active, range.clone());
+            raised = std::array::from_fn(|lane| raised[lane] || grown[lane]);
         }
         if in_round < settling + 2 * window {
             continue;
@@ -602,6 +601,10 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         } else {
             safe_length(rows, state.losses, active, members, &before, &between)
         };
+        // Steps of a round in which losses were raised are not those of the map.
+        for lane in (0..L).filter(|&lane| std::mem::take(&mut raised[lane])) {
+            length[lane] = 0.0;
+        }
         let largest = if number < MANY_PASSES { LARGEST_EARLY_SYSTEM } else { LARGEST_SYSTEM };
         for lane in (0..L).filter(|&lane| active[lane] && number >= FIRST_DIRECT) {
             let moving: Vec<u32> = members
@@ -627,16 +630,16 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
 }
 
 /// Raises members of a cycle to what they are certain to lose: the greatest loss of all, of those
-/// that act on the cycle included, then the next shocks. True if any grew.
+/// that act on the cycle included, then the next shocks. True for lanes in which any grew.
 fn raise_certain<const L: usize>(
     rows: &Rows,
     state: &mut LaneState<'_, L>,
     active: [bool; L],
     range: Range<u32>,
-) -> bool {
+) -> [bool; L] {
     let order = rows.order();
     let members = &order.nodes[range.start as usize..range.end as usize];
-    let mut grown = false;
+    let mut grown = [false; L];
     for lane in (0..L).filter(|&lane| active[lane]) {
         let loss = |&v: &u32| state.losses[v as usize][lane];
         let most = members.iter().map(loss).fold(0.0, greater);
@@ -664,7 +667,7 @@ fn raise_certain<const L: usize>(
                 for &dependent in rows.dependents(node) {
                     state.dirty.insert(order.rank[dependent as usize]);
                 }
-                grown = true;
+                grown[lane] = true;
             }
         }
     }
