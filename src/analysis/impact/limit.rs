@@ -45,8 +45,6 @@ use super::solve::{all_lost, bounds};
 const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
 /// The same where the map is linear.
 const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
-/// The same where its slow mode is known.
-const MODE_WINDOWS: &[(usize, usize)] = &[(1, 1)];
 /// The same where the cycle has a pivot, which is followed after each.
 const PIVOT_WINDOWS: &[(usize, usize)] = &[(2, 6)];
 /// Steps up to this may be rounding alone.
@@ -69,8 +67,9 @@ const LEVELS: usize = 4;
 const MANY_PASSES: usize = 240;
 /// Passes after which iteration gives up (the residual is reported).
 const MOST_PASSES: usize = 2_000_000;
-/// Evaluations of nodes in one cycle after which it does: about a minute.
-const MOST_EVALUATIONS: u64 = 500_000_000;
+/// Passes times nodes of a cycle after which it does, about a minute: the same whatever scenarios
+/// are solved side by side.
+const MOST_EVALUATIONS: usize = 1_000_000_000;
 /// Sums of shares may pass 1 by this much.
 const ROUNDING: f64 = 1e-9;
 /// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
@@ -93,8 +92,6 @@ pub struct Map<'a, M> {
     pub of: &'a M,
     /// Known limits that bound others.
     pub pivots: &'a [Pivot],
-    /// Slow modes of the cycles of a linear map.
-    pub modes: &'a [Mode],
     /// True if nothing softens what arrives (replaceability, markets): cuts only add.
     pub hard: bool,
 }
@@ -155,9 +152,8 @@ impl Pivot {
             stamps: &mut Stamps::default(),
             touched: &mut touched,
             dirty: &mut dirty,
-            evaluations: 0,
         };
-        let map = Map { rows, of: &unscaled(rows), pivots: &[], modes: &[], hard: true };
+        let map = Map { rows, of: &unscaled(rows), pivots: &[], hard: true };
         let (tolerance, progress) = (1e-13, Progress::silent());
         solve_cycle(&map, &mut state, &Unscaled, [true], cycle, tolerance, &progress).ok()?;
         touched.sort_unstable();
@@ -246,138 +242,6 @@ impl Pivot {
     }
 }
 
-/// The slowest mode of a large cycle of a linear map: what is left of an error after many passes.
-///
-/// With `M` the map within the cycle, `u` its Perron vector, `p M = q p` its left one and `C` the
-/// nodes that their shock holds, adding `a u` outside C to a state with residual `r` leaves no
-/// residual along `p` if `a = p r / ((1 - q) p u + sum over i in C of p_i (M u)_i)`, `u` being 0 in
-/// C. The other modes shrink fast in a tightly knit cycle (an aggregation step with one aggregate;
-/// Stewart, Numerical Solution of Markov Chains, 1994, chapter 6).
-#[derive(Debug)]
-pub struct Mode {
-    first: u32,
-    right: Vec<f64>,
-    left: Vec<f64>,
-    gain: f64,
-}
-
-impl Mode {
-    /// Passes of the power iteration: the mode need not be exact.
-    const PASSES: usize = 100;
-
-    /// The modes of the large cycles of linear rows. Depends on the rows alone.
-    pub fn all(rows: &Rows) -> Vec<Self> {
-        let cycles = rows.order().cycles.iter();
-        cycles.filter(|c| PIVOTED.contains(&c.len())).filter_map(|c| Self::of(rows, c)).collect()
-    }
-
-    fn of(rows: &Rows, cycle: &Range<u32>) -> Option<Self> {
-        let order = rows.order();
-        let members = &order.nodes[cycle.start as usize..cycle.end as usize];
-        let mut arcs: Vec<(usize, usize, f64)> = Vec::new();
-        for (i, &v) in members.iter().enumerate() {
-            for e in rows.groups(v).flat_map(|g| rows.arrivals(g)) {
-                let rank = order.rank[rows.source(e) as usize];
-                if cycle.contains(&rank) {
-                    arcs.push((i, (rank - cycle.start) as usize, rows.weight(e)));
-                }
-            }
-        }
-        let start = vec![1.0 / members.len() as f64; members.len()];
-        let (mut right, mut left, mut gain) = (start.clone(), start, 0.0);
-        for _ in 0..Self::PASSES {
-            let (mut r, mut l) = (vec![0.0; members.len()], vec![0.0; members.len()]);
-            for &(i, j, weight) in &arcs {
-                r[i] += weight * right[j];
-                l[j] += weight * left[i];
-            }
-            let (sum_r, sum_l): (f64, f64) = (r.iter().sum(), l.iter().sum());
-            if !(sum_r > 0.0 && sum_l > 0.0) {
-                return None;
-            }
-            // Half a step: a cycle of even length has modes that only change their sign.
-            for (k, (right, left)) in right.iter_mut().zip(&mut left).enumerate() {
-                *right = 0.5 * (*right + r[k] / sum_r);
-                *left = 0.5 * (*left + l[k] / sum_l);
-            }
-            gain = sum_l;
-        }
-        let most = right.iter().copied().fold(0.0, greater);
-        right.iter_mut().for_each(|u| *u /= most);
-        Some(Self { first: cycle.start, right, left, gain })
-    }
-
-    /// Takes the mode out of the error of the lanes `of`. True where it did.
-    fn correct<const L: usize>(
-        &self,
-        map: &Map<'_, impl NodeLoss<L>>,
-        state: &mut LaneState<'_, L>,
-        of: [bool; L],
-        most_loss: [f64; L],
-    ) -> [bool; L] {
-        let order = map.rows.order();
-        let first = self.first as usize;
-        let members = &order.nodes[first..first + self.right.len()];
-        let (mut residual, mut freed) = ([0.0; L], [0.0; L]);
-        // What a shock holds in a lane, as far as its map lies below.
-        let mut held: Vec<(usize, [bool; L])> = Vec::new();
-        let product: f64 = self.left.iter().zip(&self.right).map(|(p, u)| p * u).sum();
-        let mut scale = [product; L];
-        for (k, &v) in members.iter().enumerate() {
-            let (shock, now) = (&state.shock[v as usize], &state.losses[v as usize]);
-            let new = map.of.node_loss(v, shock, state.losses);
-            if *shock != [0.0; L] {
-                let holds = std::array::from_fn(|lane| {
-                    shock[lane] > 0.0 && now[lane] <= shock[lane] && new[lane] <= shock[lane]
-                });
-                held.push((k, holds));
-            }
-            for lane in 0..L {
-                residual[lane] += self.left[k] * (new[lane] - now[lane]);
-            }
-        }
-        let holds = |k: usize| held.binary_search_by_key(&k, |h| h.0).ok().map(|h| held[h].1);
-        for &(k, of_node) in &held {
-            for lane in (0..L).filter(|&lane| of_node[lane]) {
-                scale[lane] -= self.left[k] * self.right[k];
-            }
-            for e in map.rows.groups(members[k]).flat_map(|g| map.rows.arrivals(g)) {
-                let rank = order.rank[map.rows.source(e) as usize] as usize;
-                let Some(j) = rank.checked_sub(first).filter(|&j| j < members.len()) else {
-                    continue;
-                };
-                let other = holds(j).unwrap_or([false; L]);
-                for lane in (0..L).filter(|&lane| of_node[lane] && !other[lane]) {
-                    freed[lane] += self.left[k] * map.rows.weight(e) * self.right[j];
-                }
-            }
-        }
-        let mut by = [0.0; L];
-        for lane in (0..L).filter(|&lane| of[lane]) {
-            let step = residual[lane] / ((1.0 - self.gain) * scale[lane] + freed[lane]);
-            if step.is_finite() {
-                by[lane] = step;
-            }
-        }
-        for (k, &v) in members.iter().enumerate() {
-            let own = holds(k).unwrap_or([false; L]);
-            let (shock, now) = (&state.shock[v as usize], &mut state.losses[v as usize]);
-            let untouched = *now == [0.0; L] && *shock == [0.0; L];
-            for lane in 0..L {
-                if by[lane] != 0.0 && !own[lane] {
-                    let far = now[lane] + by[lane] * self.right[k];
-                    now[lane] = greater(lesser(greater(far, 0.0), most_loss[lane]), shock[lane]);
-                }
-            }
-            if untouched && *now != [0.0; L] {
-                state.touched.push(v);
-            }
-            state.dirty.insert(order.rank[v as usize]);
-        }
-        by.map(|step| step != 0.0)
-    }
-}
-
 /// The scenarios that are solved. Losses must lie below the limit.
 pub struct LaneState<'s, const L: usize> {
     /// Shock of each node.
@@ -390,8 +254,6 @@ pub struct LaneState<'s, const L: usize> {
     pub touched: &'s mut Vec<u32>,
     /// Nodes to look at, by their rank in [`Rows::order`]; empty afterwards.
     pub dirty: &'s mut NodeSet,
-    /// Evaluations of nodes so far.
-    pub evaluations: u64,
 }
 
 /// How far [`solve`] came.
@@ -473,7 +335,6 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
         let keep = if rows.is_linear() { 0.0 } else { 1.0 };
         let keep = active.map(|a| if a { keep } else { 1.0 });
         let mut change = [0.0; L];
-        let mut evaluations = 0;
         let mut cursor = range.start;
         while let Some(rank) = state.dirty.take(cursor, range.end) {
             cursor = rank;
@@ -483,7 +344,6 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
             if !rows.is_linear() && all_lost(&old, &bounds) {
                 continue;
             }
-            evaluations += 1;
             let mut new = map.of.node_loss(node, &state.shock[v], state.losses);
             let mut moved = 0.0;
             for lane in 0..L {
@@ -506,7 +366,6 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
                 }
             }
         }
-        state.evaluations += evaluations;
         change
     }
 }
@@ -528,10 +387,8 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut between: Vec<[f64; L]> = Vec::new();
     let inside = |pivot: &&Pivot| range.contains(&rows.order().rank[pivot.node as usize]);
     let pivot = map.pivots.iter().find(inside);
-    let mode = map.modes.iter().find(|mode| mode.first == range.start);
     let schedule = match pivot {
         Some(_) => PIVOT_WINDOWS,
-        None if mode.is_some() => MODE_WINDOWS,
         None if rows.is_linear() => LINEAR_WINDOWS,
         None => WINDOWS,
     };
@@ -540,7 +397,6 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut in_round = 0;
     let mut raised = [false; L];
     let mut search = if L == 1 { CERTAIN.0 } else { CERTAIN.1 };
-    let most_evaluations = state.evaluations + MOST_EVALUATIONS;
     let mut last = [f64::INFINITY; L];
     let most_loss = highest(rows, state, scale, members);
     if let Some(pivot) = pivot {
@@ -565,7 +421,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
                 active[lane] = change[lane] > tolerance;
             }
         }
-        if !active.contains(&true) || state.evaluations > most_evaluations {
+        if !active.contains(&true) || number * members.len() > MOST_EVALUATIONS {
             break;
         }
         let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;
@@ -579,16 +435,6 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         }
         in_round = 0;
         round = rounds.next().copied().unwrap_or(round);
-        if let Some(mode) = mode {
-            // A correction that did not help is left out once.
-            let helps: [bool; L] =
-                std::array::from_fn(|lane| active[lane] && change[lane] < 0.5 * last[lane]);
-            let corrected = mode.correct(map, state, helps, most_loss);
-            for lane in 0..L {
-                last[lane] = if corrected[lane] { change[lane] } else { f64::INFINITY };
-            }
-            continue;
-        }
         let mut length = if rows.is_linear() {
             // Fast modes grow by an extrapolation: after one that did not help, they settle first.
             let helps: [bool; L] =

@@ -24,7 +24,7 @@ use rustc_hash::FxHashMap;
 use crate::graph::{Condensation, Snapshot};
 use crate::model::{Rule, Symbol};
 
-use super::limit::{Mode, Pivot};
+use super::limit::Pivot;
 use super::plan::Plan;
 use super::rationing::Ration;
 
@@ -65,7 +65,6 @@ pub struct Rows {
     order: OnceLock<Order>,
     plan: OnceLock<Option<Plan>>,
     pivots: OnceLock<Vec<Pivot>>,
-    modes: OnceLock<Vec<Mode>>,
 }
 
 /// The greater of two losses: one instruction, unlike `f64::max` (no loss is ever NaN).
@@ -222,7 +221,6 @@ impl Rows {
             order: OnceLock::new(),
             plan: OnceLock::new(),
             pivots: OnceLock::new(),
-            modes: OnceLock::new(),
         }
     }
 
@@ -270,7 +268,6 @@ impl Rows {
             order: OnceLock::new(),
             plan: OnceLock::new(),
             pivots: OnceLock::new(),
-            modes: OnceLock::new(),
         }
     }
 
@@ -374,11 +371,6 @@ impl Rows {
             Some(_) if !self.is_linear() => Pivot::all(self),
             _ => Vec::new(),
         })
-    }
-
-    /// Slow modes of the cycles of a linear map (made at first use).
-    pub fn modes(&self) -> &[Mode] {
-        self.modes.get_or_init(|| if self.is_linear() { Mode::all(self) } else { Vec::new() })
     }
 
     /// Loss of one input in each of `L` scenarios.

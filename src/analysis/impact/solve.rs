@@ -415,7 +415,6 @@ impl<'a, const L: usize> Side<'a, L> {
                 stamps: &mut self.stamps,
                 touched: &mut self.touched,
                 dirty: &mut dirty,
-                evaluations: 0,
             };
             let scale = Scale { cuts: &self.cuts, factors: &self.factors };
             let plain = self.cuts.arrivals.is_empty() && !self.factors.moves();
@@ -425,20 +424,19 @@ impl<'a, const L: usize> Side<'a, L> {
             // whether a neighbour has some makes no difference.
             let plan = if plain && L > 1 { rows.plan() } else { None };
             let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
-            let modes = if L > 1 { rows.modes() } else { &[] };
             let hard = !self.factors.moves();
             let solved = match plan {
                 Some(of) => {
-                    let map = Map { rows, of, pivots, modes, hard };
+                    let map = Map { rows, of, pivots, hard };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None if plain => {
-                    let map = Map { rows, of: &unscaled(rows), pivots, modes, hard };
+                    let map = Map { rows, of: &unscaled(rows), pivots, hard };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None => {
                     let of = &Scaled { rows, scale: &scale };
-                    let map = Map { rows, of, pivots, modes, hard };
+                    let map = Map { rows, of, pivots, hard };
                     limit::solve(&map, state, &scale, &active, tolerance, progress)?
                 }
             };
