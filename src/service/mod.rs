@@ -41,7 +41,7 @@ pub mod versions;
 pub mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use access::audit::Audit;
 use access::{Access, AccessOptions};
@@ -127,6 +127,7 @@ pub struct Service {
     /// Folds logs in the background. Behind the writer, so that it is dropped after it.
     pub compactor: Compactor,
     ready: AtomicBool,
+    scenario_writes: AtomicU64,
 }
 
 impl Service {
@@ -168,6 +169,7 @@ impl Service {
             writer,
             compactor,
             ready: AtomicBool::new(false),
+            scenario_writes: AtomicU64::new(0),
         })
     }
 
