@@ -263,8 +263,7 @@ mod tests {
         assert_eq!(words(&headers), Some(20));
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/csv"));
         assert_eq!(words(&headers), None);
-        headers
-            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
         assert_eq!(words(&headers), Some(20));
         headers.insert(
             HeaderName::from_static("prefer"),

@@ -105,7 +105,11 @@ impl Limits {
     }
 
     /// Counts a request; if it is one too many, how long to wait.
-    pub(super) fn check(&self, principal: &Principal, peer: Option<IpAddr>) -> Result<(), Duration> {
+    pub(super) fn check(
+        &self,
+        principal: &Principal,
+        peer: Option<IpAddr>,
+    ) -> Result<(), Duration> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         if self.seen.fetch_add(1, Ordering::Relaxed) % TIDY == TIDY - 1 {
             limiter.retain_recent();
@@ -155,7 +159,11 @@ async fn principal(service: &App, request: &ServiceRequest) -> Result<Principal,
 }
 
 /// The principal, if who asks can be told without waiting and may do this.
-pub(super) fn passes(service: &App, request: &ServiceRequest, need: &Need<'_>) -> Option<Principal> {
+pub(super) fn passes(
+    service: &App,
+    request: &ServiceRequest,
+    need: &Need<'_>,
+) -> Option<Principal> {
     if service.access.is_open() {
         return Some(Principal::anyone());
     }
