@@ -29,6 +29,7 @@ pub mod merges;
 pub mod mitigations;
 pub mod objects;
 pub mod overview;
+pub mod permalinks;
 pub mod pool;
 pub mod reference;
 pub mod retention;
@@ -53,6 +54,7 @@ pub use error::ServiceError;
 use idempotency::Idempotency;
 use jobs::{JobOptions, Jobs};
 use memory::MemoryBudget;
+use permalinks::Permalinks;
 use pool::CpuPool;
 use reference::Reference;
 use writer::Writer;
@@ -111,6 +113,8 @@ pub struct Service {
     pub memory: MemoryBudget,
     /// Finished answers.
     pub answers: Arc<AnswerCache>,
+    /// Questions by the ids of their answers.
+    pub permalinks: Arc<Permalinks>,
     /// First answers by `Idempotency-Key`.
     pub idempotency: Idempotency,
     /// Registers, presets and the bundled graph.
@@ -160,6 +164,7 @@ impl Service {
             engines: Engines::new(options.engines.clone(), options.memory),
             memory: options.memory,
             answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
+            permalinks: Arc::new(Permalinks::start(store.clone()).map_err(|e| no_threads(&e))?),
             idempotency: Idempotency::new(store.clone()),
             reference,
             models: impacts::ModelCache::default(),
