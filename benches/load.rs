@@ -194,8 +194,7 @@ fn heavy(server: &Process, done: &AtomicBool, jobs: &AtomicU64, imports: &Atomic
             "{{\"type\":\"flow\",\"from\":\"n{from}\",\"to\":\"n{to}\",\"quantity\":{quantity}}}\n"
         );
     }
-    let import =
-        post("/v1/graphs/big/imports?mode=replace", "application/x-ndjson", "", &lines);
+    let import = post("/v1/graphs/big/imports?mode=replace", "application/x-ndjson", "", &lines);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut connection = server.connect();
@@ -257,7 +256,9 @@ fn main() {
             }
         }
     }
-    println!("| {connections} connections | req/s | of hello | server µs/req | of hello | p50 ms | p99 ms |");
+    println!(
+        "| {connections} connections | req/s | of hello | server µs/req | of hello | p50 ms | p99 ms |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let base = best[0].clone();
     let names = ["bare actix-web hello", "GET node", "flagship, asked before", "flagship, new"];
@@ -273,7 +274,9 @@ fn main() {
         );
     }
 
-    println!("\n| small reads, one at a time | p50 ms | p99 ms | p99.9 ms | most ms |\n|---|---|---|---|---|");
+    println!(
+        "\n| small reads, one at a time | p50 ms | p99 ms | p99.9 ms | most ms |\n|---|---|---|---|---|"
+    );
     let row = |name: &str, seen: &Seen| {
         println!(
             "| {name} | {:.2} | {:.2} | {:.2} | {:.2} |",
