@@ -101,6 +101,9 @@ pub struct Service {
     pub catalogue: Arc<Catalogue>,
     /// Threads for CPU-heavy work.
     pub pool: Arc<CpuPool>,
+    /// Threads for files: they read and build behind everything that is asked for an answer, and
+    /// beside long jobs.
+    pub bulk: Arc<CpuPool>,
     /// Long work.
     pub jobs: Arc<Jobs>,
     /// Who may do what.
@@ -150,6 +153,7 @@ impl Service {
             ServiceError::Internal
         };
         let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
+        let bulk = CpuPool::in_background(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let job_pool = CpuPool::in_background(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let compactor =
             Compactor::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
@@ -158,6 +162,7 @@ impl Service {
         Ok(Self {
             catalogue,
             pool: Arc::new(pool),
+            bulk: Arc::new(bulk),
             jobs: Arc::new(Jobs::new(store.clone(), job_pool, options.jobs)),
             access: Access::new(store.clone(), &options.access)?,
             audit: Audit::start(store.clone()).map_err(|e| no_threads(&e))?,
