@@ -31,7 +31,10 @@ impl FromIterator<Symbol> for Allowed {
 
 impl Allowed {
     fn contains(&self, symbol: Symbol) -> bool {
-        self.0.binary_search(&symbol).is_ok()
+        match self.0.as_slice() {
+            [one] => *one == symbol,
+            several => several.binary_search(&symbol).is_ok(),
+        }
     }
 }
 
@@ -217,10 +220,11 @@ impl Snapshot {
         let in_set = |set: &Option<Allowed>, symbol: Symbol| {
             set.as_ref().is_none_or(|set| set.contains(symbol))
         };
-        in_set(&c.country, self.country(node))
-            && in_set(&c.bloc, self.country(node))
+        // What rules out most comes first.
+        in_set(&c.product, self.product(node))
+            && in_set(&c.country, self.country(node))
             && in_set(&c.stage, self.stage(node))
-            && in_set(&c.product, self.product(node))
+            && in_set(&c.bloc, self.country(node))
             && (c.patterns.is_empty()
                 || c.patterns.iter().any(|p| wildcard_match(p, self.id(node))))
             && c.attributes.iter().all(|(name, values)| {
