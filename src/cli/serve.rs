@@ -68,6 +68,7 @@ pub fn serve(args: &ServeArgs) -> Result<(), Failure> {
         cors_origins: config.cors_origins.clone(),
         rate_limit: config.rate_limit,
         rate_burst: config.rate_burst,
+        traced: !config.otlp_endpoint.is_empty(),
     };
     let scheme = if options.tls.is_some() { "https" } else { "http" };
     println!("Chokepoint serves {scheme}://{address}");

@@ -44,6 +44,7 @@ impl Snapshot {
         let moves = self.network.edit(edit);
         self.follow(&moves, &old_flows, &old_ends);
         self.info = info;
+        self.fingerprint.take();
 
         if let Some(before) = before {
             let entered = |shift: &Shift, replaced: &[u32]| -> Vec<u32> {

@@ -104,12 +104,14 @@ impl Snapshot {
     /// A hash of everything that an analysis can depend on (computed at first use, then kept up to
     /// date by edits): equal for equal graphs, whatever the order in which their rows came.
     pub fn fingerprint(&self) -> u64 {
-        let rows = *self.row_sum.get_or_init(|| self.sum_of_rows());
-        let settings = &self.info.settings;
-        let mut hash = Xxh3::new();
-        hash.update(&rows.to_le_bytes());
-        hash.update(format!("{:?} {:?}", settings.rationing, settings.stock_days).as_bytes());
-        hash.digest()
+        *self.fingerprint.get_or_init(|| {
+            let rows = *self.row_sum.get_or_init(|| self.sum_of_rows());
+            let settings = &self.info.settings;
+            let mut hash = Xxh3::new();
+            hash.update(&rows.to_le_bytes());
+            hash.update(format!("{:?} {:?}", settings.rationing, settings.stock_days).as_bytes());
+            hash.digest()
+        })
     }
 
     fn sum_of_rows(&self) -> u64 {

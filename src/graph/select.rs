@@ -17,12 +17,36 @@ pub struct SelectError {
     pub hint: Option<String>,
 }
 
+/// The symbols that a key allows. Most selectors name one or a few: a search in a sorted list is
+/// quicker than a hash.
+struct Allowed(Vec<Symbol>);
+
+impl FromIterator<Symbol> for Allowed {
+    fn from_iter<I: IntoIterator<Item = Symbol>>(symbols: I) -> Self {
+        let mut symbols: Vec<Symbol> = symbols.into_iter().collect();
+        symbols.sort_unstable();
+        Self(symbols)
+    }
+}
+
+impl Allowed {
+    fn contains(&self, symbol: Symbol) -> bool {
+        match self.0.as_slice() {
+            [one] => *one == symbol,
+            several => several.binary_search(&symbol).is_ok(),
+        }
+    }
+}
+
+/// Up to this many names, looking through a column for each is quicker than a set of all its labels.
+const FEW: usize = 8;
+
 /// One selector with its names resolved.
 struct Compiled<'a> {
-    country: Option<FxHashSet<Symbol>>,
-    bloc: Option<FxHashSet<Symbol>>,
-    stage: Option<FxHashSet<Symbol>>,
-    product: Option<FxHashSet<Symbol>>,
+    country: Option<Allowed>,
+    bloc: Option<Allowed>,
+    stage: Option<Allowed>,
+    product: Option<Allowed>,
     patterns: &'a OneOrMany,
     attributes: Vec<(&'a str, &'a OneOrMany)>,
     not: Option<Box<Compiled<'a>>>,
@@ -73,7 +97,7 @@ impl Snapshot {
         let strict = strict && !s.allow_empty;
         let mut country = None;
         if !s.country.is_empty() {
-            let mut set = FxHashSet::default();
+            let mut set = Vec::new();
             for written in s.country.iter() {
                 // A code that the graph itself uses is known, whatever the register says.
                 let code = match self.network().symbols.get(written) {
@@ -90,7 +114,7 @@ impl Snapshot {
                 };
                 set.extend(self.network().symbols.get(&code));
             }
-            country = Some(set);
+            country = Some(set.into_iter().collect());
         }
         let mut bloc = None;
         if !s.bloc.is_empty() {
@@ -151,20 +175,22 @@ impl Snapshot {
         written: &OneOrMany,
         column: &[Symbol],
         strict: bool,
-    ) -> Result<Option<FxHashSet<Symbol>>, SelectError> {
+    ) -> Result<Option<Allowed>, SelectError> {
         if written.is_empty() {
             return Ok(None);
         }
-        let mut set = FxHashSet::default();
+        let mut set = Vec::new();
         let mut used: Option<FxHashSet<Symbol>> = None;
+        let few = written.0.len() <= FEW;
         for name in written.iter() {
             let symbol = self.network().symbols.get(name).filter(|symbol| {
+                if few {
+                    return column.contains(symbol);
+                }
                 used.get_or_insert_with(|| column.iter().copied().collect()).contains(symbol)
             });
             match symbol {
-                Some(symbol) => {
-                    set.insert(symbol);
-                }
+                Some(symbol) => set.push(symbol),
                 None if strict => {
                     let used = used
                         .get_or_insert_with(|| column.iter().copied().collect::<FxHashSet<_>>());
@@ -187,17 +213,18 @@ impl Snapshot {
                 None => {}
             }
         }
-        Ok(Some(set))
+        Ok(Some(set.into_iter().collect()))
     }
 
     fn holds(&self, c: &Compiled<'_>, node: u32) -> bool {
-        let in_set = |set: &Option<FxHashSet<Symbol>>, symbol: Symbol| {
-            set.as_ref().is_none_or(|set| set.contains(&symbol))
+        let in_set = |set: &Option<Allowed>, symbol: Symbol| {
+            set.as_ref().is_none_or(|set| set.contains(symbol))
         };
-        in_set(&c.country, self.country(node))
-            && in_set(&c.bloc, self.country(node))
+        // What rules out most comes first.
+        in_set(&c.product, self.product(node))
+            && in_set(&c.country, self.country(node))
             && in_set(&c.stage, self.stage(node))
-            && in_set(&c.product, self.product(node))
+            && in_set(&c.bloc, self.country(node))
             && (c.patterns.is_empty()
                 || c.patterns.iter().any(|p| wildcard_match(p, self.id(node))))
             && c.attributes.iter().all(|(name, values)| {

@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub(super) in_strength: Column<f64>,
     /// Sum of the hashes of all rows, once asked for.
     pub(super) row_sum: OnceLock<u64>,
+    /// What [`Snapshot::fingerprint`] gave.
+    pub(super) fingerprint: OnceLock<u64>,
 }
 
 impl Snapshot {
@@ -131,6 +133,7 @@ impl Snapshot {
             out_strength: out_strength.into(),
             in_strength: in_strength.into(),
             row_sum: OnceLock::new(),
+            fingerprint: OnceLock::new(),
             network,
         }
     }
@@ -142,6 +145,7 @@ impl Snapshot {
         debug_assert_eq!(self.network.node_count(), self.out_strength.len());
         debug_assert_eq!(self.network.flow_count(), self.in_flow.len());
         self.row_sum = OnceLock::new();
+        self.fingerprint = OnceLock::new();
         let (given, taken) = (self.out_strength.to_mut(), self.in_strength.to_mut());
         given.fill(0.0);
         taken.fill(0.0);
@@ -157,6 +161,7 @@ impl Snapshot {
     pub fn with_settings(&self, settings: &GraphSettings) -> Self {
         let mut same = self.clone();
         same.info.settings = settings.clone();
+        same.fingerprint = OnceLock::new();
         same
     }
 

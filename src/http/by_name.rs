@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use super::App;
 use super::guard::may_read;
 use super::problem::Problem;
+use super::run::promised;
 use crate::analysis::Progress;
 use crate::dataset::CRITICAL_MINERALS;
 use crate::model::scenario::ScenarioBody;
@@ -56,6 +57,7 @@ async fn answered(service: &App, request: &HttpRequest, name: String) -> Result<
     let question = service.question(snapshot, body)?;
     let id = question.id.clone();
     let shared = service.clone();
-    service.pool.run(move || shared.impact(&question, &Progress::silent())).await?;
+    let answer = service.pool.run(move || shared.impact(&question, &Progress::silent())).await?;
+    promised(service, &answer).await;
     Ok(id)
 }

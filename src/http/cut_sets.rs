@@ -14,7 +14,7 @@ use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::Problem;
 use super::reply::bytes;
-use super::run::{answered, permanent, respond};
+use super::run::{answered, permanent, promised, respond};
 use crate::analysis::Progress;
 use crate::model::selector::Selector;
 use crate::service::ServiceError;
@@ -280,6 +280,7 @@ pub async fn get_cut_set_impact(
             shared.impact(&impact, progress)
         })
         .await?;
+    promised(&service, &answer).await;
     Ok(answered(answer))
 }
 

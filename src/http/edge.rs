@@ -75,7 +75,7 @@ pub async fn edge(
 }
 
 /// Renders problems with the request id and sets the header.
-fn finish(mut response: HttpResponse, id: &str) -> HttpResponse {
+pub(super) fn finish(mut response: HttpResponse, id: &str) -> HttpResponse {
     let problem = response.extensions_mut().remove::<Problem>();
     let bare = response.status().is_client_error() || response.status().is_server_error();
     let is_problem = response

@@ -29,8 +29,8 @@ pub async fn list_engines(service: App, _query: Params<Nothing>) -> Result<HttpR
 /// Runs an analysis on an engine, as a job.
 ///
 /// The same question has the same rows on every engine: losses within 1e-9, PageRank within 1e-6,
-/// components equal. What an engine does not do it refuses (422), and an engine that is not there
-/// is 503. A question that was answered before is answered at once (200).
+/// components equal. What an engine does not do it refuses (422), as is an engine that is not set
+/// up here. A question that was answered before is answered at once (200).
 #[utoipa::path(tag = "Structure",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals")),
     request_body(content = AnalysisBody, examples(
@@ -42,8 +42,7 @@ pub async fn list_engines(service: App, _query: Params<Nothing>) -> Result<HttpR
                 {"id": "germanium", "shocks": [{"select": {"country": "CHN", "product": "germanium"}}]}],
                 "model": {"rationing": {"rule": "proportional"}}}}))))),
     responses((status = 202, description = "The job; its result is an analysis", body = JobAnswer),
-              (status = 200, description = "The answer, if it was asked before", body = AnalysisAnswer),
-              (status = 503, description = "The engine is not available", body = Problem)))]
+              (status = 200, description = "The answer, if it was asked before", body = AnalysisAnswer)))]
 #[post("/v1/graphs/{g}/analyses")]
 pub async fn post_analysis(
     service: App,

@@ -99,7 +99,17 @@ impl Limits {
         Self { limiter, clock: DefaultClock::default(), seen: AtomicU64::new(0), per_second }
     }
 
-    fn check(&self, principal: &Principal, peer: Option<IpAddr>) -> Result<(), Duration> {
+    /// True if nobody is limited.
+    pub fn is_off(&self) -> bool {
+        self.limiter.is_none()
+    }
+
+    /// Counts a request; if it is one too many, how long to wait.
+    pub(super) fn check(
+        &self,
+        principal: &Principal,
+        peer: Option<IpAddr>,
+    ) -> Result<(), Duration> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         if self.seen.fetch_add(1, Ordering::Relaxed) % TIDY == TIDY - 1 {
             limiter.retain_recent();
@@ -146,6 +156,24 @@ async fn principal(service: &App, request: &ServiceRequest) -> Result<Principal,
         return service.blocking(check).await.unwrap_or(Err(Denied::Unavailable));
     }
     service.access.principal(shown.as_deref())
+}
+
+/// The principal, if who asks can be told without waiting and may do this.
+pub(super) fn passes(
+    service: &App,
+    request: &ServiceRequest,
+    need: &Need<'_>,
+) -> Option<Principal> {
+    if service.access.is_open() {
+        return Some(Principal::anyone());
+    }
+    let shown = credential(request.headers()).ok()?;
+    if service.access.may_block(shown) {
+        return None;
+    }
+    let principal = service.access.principal(shown).ok()?;
+    allowed(&principal, need.graph, need.role?).ok()?;
+    Some(principal)
 }
 
 fn refused(denied: Denied) -> Problem {

@@ -176,7 +176,7 @@ async fn feed(
 ) -> Result<Option<Import>, Problem> {
     let Some(mut import) = import else { return Ok(None) };
     let (fed, import) = service
-        .pool
+        .bulk
         .run(move || {
             let fed = import.feed(&chunk);
             Ok((fed, import))

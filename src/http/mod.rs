@@ -18,6 +18,7 @@ pub mod exports;
 pub mod exposure;
 pub mod extract;
 pub mod flows;
+pub mod front;
 pub mod graphs;
 pub mod guard;
 pub mod impacts;

@@ -77,7 +77,7 @@ codes! {
     StoreFailed       "store_failed"           SERVICE_UNAVAILABLE    "The store cannot take writes";
     OverBudget        "over_budget"            SERVICE_UNAVAILABLE    "The work does not fit into memory";
     Unavailable       "unavailable"            SERVICE_UNAVAILABLE    "Something outside cannot be reached";
-    EngineUnavailable "engine_unavailable"     SERVICE_UNAVAILABLE    "The engine is not available";
+    EngineUnavailable "engine_unavailable"     UNPROCESSABLE_ENTITY   "The engine is not available";
     EngineFailed      "engine_failed"          BAD_GATEWAY            "The run on an engine failed";
     Deadline          "deadline"               SERVICE_UNAVAILABLE    "The work took too long";
 }

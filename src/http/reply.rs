@@ -3,7 +3,7 @@
 use actix_web::http::header::{
     ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION,
 };
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
 use super::problem::{Code, Problem};
@@ -69,11 +69,16 @@ pub fn versioned<T: Serialize>(
             .insert_header((CACHE_CONTROL, cache_control(holds)))
             .finish());
     }
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "application/json"))
+    Ok(versioned_bytes(holds, bytes(body)?))
+}
+
+/// A JSON body that speaks of a version.
+pub fn versioned_bytes(holds: Holds, body: impl Into<web::Bytes>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
         .insert_header((ETAG, etag(holds.version())))
-        .insert_header((CACHE_CONTROL, cache_control(holds)))
-        .body(bytes(body)?))
+        .insert_header((CACHE_CONTROL, HeaderValue::from_static(cache_control(holds))))
+        .body(body.into())
 }
 
 /// `Cache-Control` of an answer.

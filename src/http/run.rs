@@ -50,12 +50,13 @@ where
     F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
 {
     service.memory.admit(estimate.bytes)?;
-    let answers = service.answers.clone();
+    let (answers, permalinks) = (service.answers.clone(), service.permalinks.clone());
     if wants_job(request, estimate)? {
         let job = service.jobs.start(&who(request).name, kind, estimate, move |progress| {
             let answer = work(progress)?;
-            let location = answer.location.clone();
+            let (id, location) = (answer.id.clone(), answer.location.clone());
             answers.put(answer);
+            let _ = permalinks.stored(&id).blocking_recv();
             Ok(location)
         })?;
         return accepted(job.view());
@@ -68,7 +69,13 @@ where
             Ok(answer)
         })
         .await?;
+    promised(service, &answer).await;
     Ok(answered(answer))
+}
+
+/// Waits until the address of an answer outlives this process.
+pub async fn promised(service: &App, answer: &Answer) {
+    let _ = service.permalinks.stored(&answer.id).await;
 }
 
 /// An answer to a POST: bound to its version, but not for caches.
@@ -128,5 +135,7 @@ pub async fn analysed_again<Q: Analysis + Send + 'static>(
     let (snapshot, question) = service.blocking(move || shared.analysis_of::<Q>(&name)).await?;
     let shared = service.clone();
     let work = move |progress: &Progress| shared.analyse(&snapshot, &question, progress);
-    Ok(permanent(service.pool.run_while_awaited(work).await?))
+    let answer = service.pool.run_while_awaited(work).await?;
+    promised(service, &answer).await;
+    Ok(permanent(answer))
 }

@@ -10,7 +10,7 @@ use super::extract::Params;
 use super::graphs::Nothing;
 use super::impacts::estimate_question;
 use super::problem::{Code, Problem};
-use super::run::{permanent, respond, wants_job};
+use super::run::{permanent, promised, respond, wants_job};
 use crate::analysis::Progress;
 use crate::model::scenario::Include;
 use crate::service::ServiceError;
@@ -52,7 +52,9 @@ pub(super) async fn once_more(
         return Ok(Err(respond(service, request, "impact", estimate, work).await?));
     }
     let work = move |progress: &Progress| shared.impact(&question, progress);
-    Ok(Ok(service.pool.run_while_awaited(work).await?))
+    let answer = service.pool.run_while_awaited(work).await?;
+    promised(service, &answer).await;
+    Ok(Ok(answer))
 }
 
 /// Gets an answer with its range: each loss with the 5th and 95th percentile over draws of the

@@ -17,6 +17,7 @@ use super::App;
 use super::by_name::by_name;
 use super::edge::{KnownPaths, edge, no_route};
 use super::extract::BodyLimits;
+use super::front::{Front, front};
 use super::guard::{Limits, guard, holds_key};
 use super::metrics;
 use super::openapi::{ApiDoc, document_json};
@@ -42,6 +43,8 @@ pub struct ServerOptions {
     pub rate_limit: u32,
     /// Requests that a principal may send at once.
     pub rate_burst: u32,
+    /// Spans go to a collector: every request needs one.
+    pub traced: bool,
 }
 
 fn server(
@@ -58,6 +61,7 @@ fn server(
     let limits = web::Data::new(options.limits);
     let rates = web::Data::new(Limits::new(options.rate_limit, options.rate_burst));
     let origins = options.cors_origins.clone();
+    let quick = !options.traced;
     let stopping = service.clone();
     metrics::start();
     let server = HttpServer::new(move || {
@@ -69,6 +73,7 @@ fn server(
             .app_data(known.clone())
             .app_data(limits.clone())
             .app_data(rates.clone())
+            .app_data(Front::new())
             .configure(routes)
             .split_for_parts();
         app.route("/", web::get().to(to_docs))
@@ -92,6 +97,7 @@ fn server(
             .wrap(from_fn(edge))
             .wrap(Compress::default())
             .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(Condition::new(quick, from_fn(front)))
     })
     .shutdown_timeout(options.shutdown_seconds)
     .client_request_timeout(options.request_timeout)

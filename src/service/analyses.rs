@@ -12,7 +12,6 @@ use super::impacts::{ENGINE, answer_id};
 use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::graph::Snapshot;
-use crate::store::DocumentKind;
 
 /// An answer with its frame.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -101,7 +100,7 @@ impl Service {
             permalink: question.location(&id),
             elapsed_ms: before.unwrap_or(took),
         };
-        if before.is_none() && !self.store.is_failed() {
+        if before.is_none() {
             let asked = Asked {
                 graph: framed.graph.clone(),
                 version: framed.version,
@@ -109,10 +108,7 @@ impl Service {
                 elapsed_ms: took,
             };
             let bytes = serde_json::to_vec(&asked).map_err(|_| ServiceError::Internal)?;
-            // A permalink that cannot be kept does not spoil the answer.
-            if let Err(error) = self.store.put_document(DocumentKind::Answer, &id, &bytes) {
-                tracing::warn!(%error, id, "the question could not be stored");
-            }
+            self.permalinks.keep(&id, bytes);
         }
         let answer = Answer {
             id: id.as_str().into(),
@@ -125,7 +121,7 @@ impl Service {
     }
 
     fn asked<Q: Analysis>(&self, id: &str) -> Result<Option<Asked<Q>>, ServiceError> {
-        let stored = self.store.get_document(DocumentKind::Answer, id)?;
+        let stored = self.permalinks.get(id)?;
         Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 

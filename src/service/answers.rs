@@ -7,6 +7,7 @@ use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
 use super::catalogue::lock;
+use crate::graph::Snapshot;
 
 /// A finished answer. Its id is a hash of graph, version, question, engine and seed, so equal ids
 /// mean equal bytes and an answer never changes.
@@ -22,6 +23,45 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// A question in the words it was asked in, of one version of a graph. Equal ones have one answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// The words.
+    body: Bytes,
+    /// Version of the graph.
+    pub version: u64,
+    /// Hash of the version's content: a graph that was deleted and made again differs.
+    fingerprint: u64,
+    /// State of the stored scenarios that the words may name.
+    scenarios: u64,
+    graph: Arc<str>,
+}
+
+impl Asked {
+    /// The question `body` of a snapshot, after `scenarios` writes of stored scenarios.
+    pub fn new(snapshot: &Snapshot, scenarios: u64, body: &Bytes) -> Self {
+        let info = snapshot.info();
+        Self {
+            body: body.clone(),
+            version: info.version,
+            fingerprint: snapshot.fingerprint(),
+            scenarios,
+            graph: info.graph.clone(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.body.len() + OVERHEAD
+    }
+}
+
+/// Ids of answers by the words of their questions.
+#[derive(Debug, Default)]
+struct Words {
+    ids: FxHashMap<Asked, Arc<str>>,
+    bytes: usize,
+}
+
 #[derive(Debug, Default)]
 struct Kept {
     /// Answer and when it was last asked for.
@@ -35,6 +75,7 @@ struct Kept {
 #[derive(Debug)]
 pub struct AnswerCache {
     kept: Mutex<Kept>,
+    words: Mutex<Words>,
     most_bytes: usize,
 }
 
@@ -44,7 +85,28 @@ const OVERHEAD: usize = 256;
 impl AnswerCache {
     /// A cache of at most `most_bytes` bytes.
     pub fn new(most_bytes: usize) -> Self {
-        Self { kept: Mutex::default(), most_bytes }
+        Self { kept: Mutex::default(), words: Mutex::default(), most_bytes }
+    }
+
+    /// The answer to a question that was asked in the same words, if kept.
+    pub fn to(&self, question: &Asked) -> Option<Answer> {
+        let id = lock(&self.words).ids.get(question)?.clone();
+        self.get(&id)
+    }
+
+    /// Remembers which answer a question has. Words take up to an eighth of what answers may; then
+    /// all are forgotten: the next questions are resolved again.
+    pub fn remember(&self, mut question: Asked, id: impl Into<Arc<str>>) {
+        // Not the buffer that the body was received in.
+        question.body = Bytes::copy_from_slice(&question.body);
+        let words = &mut *lock(&self.words);
+        let size = question.bytes();
+        if words.bytes + size > self.most_bytes / 8 {
+            *words = Words::default();
+        }
+        if size <= self.most_bytes / 8 && words.ids.insert(question, id.into()).is_none() {
+            words.bytes += size;
+        }
     }
 
     /// The answer of this id, if kept.
@@ -89,7 +151,8 @@ impl AnswerCache {
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        lock(&self.kept).bytes
+        let words = lock(&self.words).bytes;
+        lock(&self.kept).bytes + words
     }
 }
 

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 
 use super::catalogue::{Catalogue, lock};
 use super::error::ServiceError;
-use super::pool::panic_message;
+use super::pool::{give_way, panic_message};
 use crate::store::Store;
 
 #[derive(Default)]
@@ -63,9 +63,10 @@ impl Compactor {
     pub fn start(store: Arc<Store>, catalogue: Arc<Catalogue>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let own = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name("compactor".into())
-            .spawn(move || run(&store, &catalogue, &own))?;
+        let thread = std::thread::Builder::new().name("compactor".into()).spawn(move || {
+            give_way();
+            run(&store, &catalogue, &own);
+        })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

@@ -101,7 +101,7 @@ impl Service {
     pub async fn finish_import(&self, import: Import) -> Result<Imported, ImportFailure> {
         let base = self.snapshot(&import.request.graph, None).await?;
         let (request, built) =
-            self.pool.run(move || Ok((import.request.clone(), import.build(&base)))).await?;
+            self.bulk.run(move || Ok((import.request.clone(), import.build(&base)))).await?;
         let (write, report) = built?;
         match write {
             Some(write) if !request.dry_run => {
@@ -120,7 +120,7 @@ impl Service {
     pub fn finish_import_blocking(&self, import: Import) -> Result<Imported, ImportFailure> {
         let base = self.catalogue.load(&import.request.graph, None)?;
         let request = import.request.clone();
-        let (write, report) = self.pool.install(|| import.build(&base))?;
+        let (write, report) = self.bulk.install(|| import.build(&base))?;
         match write {
             Some(write) if !request.dry_run => {
                 let context = request.context.clone();
@@ -226,7 +226,7 @@ fn imported(
 }
 
 impl Import {
-    /// Takes the next bytes. CPU-heavy: call it on the pool.
+    /// Takes the next bytes. CPU-heavy: call it on the pool for files.
     ///
     /// # Errors
     /// A file that cannot be read at all; a graph that will not fit the memory budget.

@@ -29,6 +29,7 @@ pub mod merges;
 pub mod mitigations;
 pub mod objects;
 pub mod overview;
+pub mod permalinks;
 pub mod pool;
 pub mod reference;
 pub mod retention;
@@ -41,7 +42,7 @@ pub mod versions;
 pub mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use access::audit::Audit;
 use access::{Access, AccessOptions};
@@ -53,6 +54,7 @@ pub use error::ServiceError;
 use idempotency::Idempotency;
 use jobs::{JobOptions, Jobs};
 use memory::MemoryBudget;
+use permalinks::Permalinks;
 use pool::CpuPool;
 use reference::Reference;
 use writer::Writer;
@@ -99,6 +101,9 @@ pub struct Service {
     pub catalogue: Arc<Catalogue>,
     /// Threads for CPU-heavy work.
     pub pool: Arc<CpuPool>,
+    /// Threads for files: they read and build behind everything that is asked for an answer, and
+    /// beside long jobs.
+    pub bulk: Arc<CpuPool>,
     /// Long work.
     pub jobs: Arc<Jobs>,
     /// Who may do what.
@@ -111,6 +116,8 @@ pub struct Service {
     pub memory: MemoryBudget,
     /// Finished answers.
     pub answers: Arc<AnswerCache>,
+    /// Questions by the ids of their answers.
+    pub permalinks: Arc<Permalinks>,
     /// First answers by `Idempotency-Key`.
     pub idempotency: Idempotency,
     /// Registers, presets and the bundled graph.
@@ -127,6 +134,7 @@ pub struct Service {
     /// Folds logs in the background. Behind the writer, so that it is dropped after it.
     pub compactor: Compactor,
     ready: AtomicBool,
+    scenario_writes: AtomicU64,
 }
 
 impl Service {
@@ -145,6 +153,7 @@ impl Service {
             ServiceError::Internal
         };
         let pool = CpuPool::new(options.cpu_threads).map_err(|e| no_threads(&e))?;
+        let bulk = CpuPool::in_background(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let job_pool = CpuPool::in_background(options.cpu_threads).map_err(|e| no_threads(&e))?;
         let compactor =
             Compactor::start(store.clone(), catalogue.clone()).map_err(|e| no_threads(&e))?;
@@ -153,12 +162,14 @@ impl Service {
         Ok(Self {
             catalogue,
             pool: Arc::new(pool),
+            bulk: Arc::new(bulk),
             jobs: Arc::new(Jobs::new(store.clone(), job_pool, options.jobs)),
             access: Access::new(store.clone(), &options.access)?,
             audit: Audit::start(store.clone()).map_err(|e| no_threads(&e))?,
             engines: Engines::new(options.engines.clone(), options.memory),
             memory: options.memory,
             answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
+            permalinks: Arc::new(Permalinks::start(store.clone()).map_err(|e| no_threads(&e))?),
             idempotency: Idempotency::new(store.clone()),
             reference,
             models: impacts::ModelCache::default(),
@@ -168,6 +179,7 @@ impl Service {
             writer,
             compactor,
             ready: AtomicBool::new(false),
+            scenario_writes: AtomicU64::new(0),
         })
     }
 

@@ -48,7 +48,7 @@ impl CpuPool {
     pub fn in_background(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .thread_name(|i| format!("job-{i}"))
+            .thread_name(|i| format!("back-{i}"))
             .start_handler(|_| give_way())
             .build()?;
         Ok(Self { pool })
@@ -112,7 +112,7 @@ impl CpuPool {
 
 /// Lowers the priority of this thread. On Linux a thread's id stands for the thread alone.
 #[cfg(target_os = "linux")]
-fn give_way() {
+pub(super) fn give_way() {
     let me = rustix::thread::gettid();
     if let Err(error) = rustix::process::setpriority_process(Some(me), NICENESS) {
         tracing::debug!(%error, "jobs run at the priority of everything else");
@@ -120,7 +120,7 @@ fn give_way() {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_way() {}
+pub(super) fn give_way() {}
 
 /// The text of a panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

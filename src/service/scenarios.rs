@@ -1,5 +1,7 @@
 //! Scenarios: presets, which are read-only, and stored ones.
 
+use std::sync::atomic::Ordering;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -53,6 +55,12 @@ fn check_id(id: &str) -> Result<(), ServiceError> {
 }
 
 impl Service {
+    /// How often stored scenarios were written: a question that names one means the same as long as
+    /// this stays.
+    pub fn scenarios_changed(&self) -> u64 {
+        self.scenario_writes.load(Ordering::Acquire)
+    }
+
     /// Every scenario: presets first, then stored ones, each by id.
     ///
     /// # Errors
@@ -115,6 +123,7 @@ impl Service {
             StoredScenario { id: id.to_owned(), preset: false, updated: Some(iso(now_ms())), body };
         let bytes = serde_json::to_vec(&scenario).map_err(|_| ServiceError::Internal)?;
         self.store.put_document(DocumentKind::Scenario, id, &bytes)?;
+        self.scenario_writes.fetch_add(1, Ordering::Release);
         Ok((scenario, new))
     }
 
@@ -158,6 +167,7 @@ impl Service {
             return Err(ServiceError::Taken { what: "preset", name: id.to_owned() });
         }
         self.store.delete_document(DocumentKind::Scenario, id)?;
+        self.scenario_writes.fetch_add(1, Ordering::Release);
         Ok(())
     }
 }

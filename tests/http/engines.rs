@@ -133,7 +133,7 @@ fn without_spark_a_request_for_it_says_so() {
     assert!(stays.contains("betweenness") && stays.contains("cut sets"));
 
     let body = json!({"engine": "spark", "analysis": {"name": "degree"}});
-    let problem = server.post("/v1/graphs/g/analyses", &body).problem(503, "engine_unavailable");
+    let problem = server.post("/v1/graphs/g/analyses", &body).problem(422, "engine_unavailable");
     assert_eq!(problem["param"], "engine");
     for bad in [
         json!({"engine": "flink", "analysis": {"name": "degree"}}),

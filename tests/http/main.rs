@@ -8,6 +8,7 @@ mod cut_sets;
 mod database;
 mod engines;
 mod errors;
+mod front;
 mod pages;
 mod questions;
 mod server;

@@ -415,7 +415,7 @@ fn every_named_example_runs_with_execute() {
                 "{asked}"
             ),
             // Engines beside the local one are optional.
-            503 => assert_eq!(
+            422 => assert_eq!(
                 (&body["engine"], &reply.json()["code"]),
                 (&json!("spark"), &json!("engine_unavailable")),
                 "{asked}"

@@ -27,7 +27,6 @@ use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, ImpactModel};
 use crate::graph::Snapshot;
 use crate::model::scenario::{Include, ModelOptions, Response, ScenarioBody};
-use crate::store::DocumentKind;
 
 pub use answer::ImpactAnswer;
 
@@ -159,7 +158,7 @@ impl Service {
         let mut answer = evaluate::evaluate(&self.models, question, progress)?;
         let took = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         answer.elapsed_ms = elapsed_ms.unwrap_or(took);
-        if elapsed_ms.is_none() && !self.store.is_failed() {
+        if elapsed_ms.is_none() {
             let stored = StoredQuestion {
                 graph: answer.graph.clone(),
                 version: answer.version,
@@ -167,11 +166,7 @@ impl Service {
                 elapsed_ms: took,
             };
             let bytes = serde_json::to_vec(&stored).map_err(|_| ServiceError::Internal)?;
-            // A permalink that cannot be kept does not spoil the answer.
-            if let Err(error) = self.store.put_document(DocumentKind::Answer, &question.id, &bytes)
-            {
-                tracing::warn!(%error, id = question.id, "the question could not be stored");
-            }
+            self.permalinks.keep(&question.id, bytes);
         }
         let body = serde_json::to_vec(&answer).map_err(|_| ServiceError::Internal)?;
         let answer = Answer {
@@ -193,7 +188,7 @@ impl Service {
         struct Of {
             graph: String,
         }
-        if let Some(bytes) = self.store.get_document(DocumentKind::Answer, id)?
+        if let Some(bytes) = self.permalinks.get(id)?
             && let Ok(of) = serde_json::from_slice::<Of>(&bytes)
         {
             return Ok(Some(of.graph));
@@ -221,7 +216,7 @@ impl Service {
     }
 
     fn stored_question(&self, id: &str) -> Result<Option<StoredQuestion>, ServiceError> {
-        let stored = self.store.get_document(DocumentKind::Answer, id)?;
+        let stored = self.permalinks.get(id)?;
         Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
