@@ -6,6 +6,8 @@
 //! one (recycling). Suppliers are drawn by a Pareto(1.5) weight, consumers by an exponential one.
 //! Quantities are log-normal whole numbers, 1-1000. No self-loops, no parallel links.
 
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+
 /// SplitMix64 (Steele et al. 2014): enough for a test network.
 pub struct Random(pub u64);
 
