@@ -87,7 +87,7 @@ fn both_ways_give_the_same() {
     packed.problem(400, "malformed_request");
     server
         .send("POST", IMPACTS, &[("content-type", "text/csv")], b"{}")
-        .problem(415, "unsupported_format");
+        .problem(415, "unsupported_media_type");
     assert_eq!(asks(&server, &[("prefer", "respond-async")], &body).status, 202);
 
     // Both are counted under their route.
