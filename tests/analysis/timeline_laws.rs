@@ -123,7 +123,6 @@ fn run(
 }
 
 /// Runs a scenario and shows it to `record`. `steps`: more than a question may ask for.
-
 fn watch(
     snapshot: &Arc<Snapshot>,
     options: &ModelOptions,
