@@ -14,7 +14,7 @@ use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::Problem;
 use super::reply::bytes;
-use super::run::{answered, permanent, promised, respond};
+use super::run::{answered, awaited, permanent, respond};
 use crate::analysis::Progress;
 use crate::model::selector::Selector;
 use crate::service::ServiceError;
@@ -273,15 +273,11 @@ pub async fn get_cut_set_impact(
     let (id, rank) = path.into_inner();
     let question = question(&service, "cut-sets", &id).await?;
     let shared = service.clone();
-    let answer = service
-        .pool
-        .run_while_awaited(move |progress| {
-            let impact = shared.cut_impact(&question, rank)?;
-            shared.impact(&impact, progress)
-        })
-        .await?;
-    promised(&service, &answer).await;
-    Ok(answered(answer))
+    let work = move |progress: &Progress| {
+        let impact = shared.cut_impact(&question, rank)?;
+        shared.impact(&impact, progress)
+    };
+    Ok(answered(awaited(&service, work).await?))
 }
 
 /// Finds the most damaging units for a budget, with proof of optimality or a gap.

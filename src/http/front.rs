@@ -34,6 +34,7 @@ use super::metrics::Route;
 use super::reply::{Holds, bytes, versioned_bytes};
 use super::run::answered;
 use crate::graph::Snapshot;
+use crate::service::access::Principal;
 use crate::service::answers::Asked;
 use crate::service::rows::Table;
 
@@ -148,11 +149,11 @@ pub async fn front(
     if let Some((front, service)) = seen
         && let Some(asks) = asks(request.method(), request.path(), request.uri().query())
         && service.is_loaded()
-        && may_pass(&service, &request)
+        && let Some(caller) = caller(&service, &request)
     {
         match asks {
             Asks::Node { graph, id } => {
-                if let Some(response) = node(&front, &service, &request, graph, id) {
+                if let Some(response) = node(&front, &service, &request, &caller, graph, id) {
                     let response = front.finish(response, &front.node, start);
                     return Ok(request.into_response(response));
                 }
@@ -164,7 +165,7 @@ pub async fn front(
                     if let Some(body) = body(&mut request, length).await {
                         let question = Asked::new(&snapshot, scenarios, &body);
                         if let Some(answer) = service.answers.to(&question)
-                            && within_rate(&service, &request)
+                            && within_rate(&request, &caller)
                         {
                             let response = front.finish(answered(answer), &front.impact, start);
                             return Ok(request.into_response(response));
@@ -190,6 +191,7 @@ fn node(
     front: &Front,
     service: &App,
     request: &ServiceRequest,
+    caller: &Principal,
     graph: &str,
     id: &str,
 ) -> Option<HttpResponse> {
@@ -205,25 +207,23 @@ fn node(
         body.len() <= NOT_PACKED && !accepted.to_str().is_ok_and(|a| a.contains("q=0"))
     });
     let answered = || versioned_bytes(Holds::Now(snapshot.info().version), body);
-    (fits && within_rate(service, request)).then(answered)
+    (fits && within_rate(request, caller)).then(answered)
 }
 
-/// True if the caller may ask this, as far as can be told without waiting.
-fn may_pass(service: &App, request: &ServiceRequest) -> bool {
+/// Who asks, if that may ask this, as far as can be told without waiting.
+fn caller(service: &App, request: &ServiceRequest) -> Option<Principal> {
     // Pages of other origins are answered with further headers.
-    !request.headers().contains_key(header::ORIGIN)
-        && passes(service, request, &need(request.method(), request.path())).is_some()
+    if request.headers().contains_key(header::ORIGIN) {
+        return None;
+    }
+    passes(service, request, &need(request.method(), request.path()))
 }
 
 /// Counts the request against the caller's rate. A refused one costs nothing, so that the full way
 /// may ask again to refuse it.
-fn within_rate(service: &App, request: &ServiceRequest) -> bool {
+fn within_rate(request: &ServiceRequest, caller: &Principal) -> bool {
     let Some(limits) = request.app_data::<web::Data<Limits>>() else { return true };
-    let need = need(request.method(), request.path());
-    limits.is_off()
-        || passes(service, request, &need).is_some_and(|principal| {
-            limits.check(&principal, request.peer_addr().map(|a| a.ip())).is_ok()
-        })
+    limits.check(caller, request.peer_addr().map(|a| a.ip())).is_ok()
 }
 
 /// Length of the body of a question that only its words decide; none if headers have a say.

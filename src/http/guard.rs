@@ -99,11 +99,6 @@ impl Limits {
         Self { limiter, clock: DefaultClock::default(), seen: AtomicU64::new(0), per_second }
     }
 
-    /// True if nobody is limited.
-    pub fn is_off(&self) -> bool {
-        self.limiter.is_none()
-    }
-
     /// Counts a request; if it is one too many, how long to wait.
     pub(super) fn check(
         &self,

@@ -12,7 +12,7 @@ use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::{Code, Problem};
 use super::reply::etag;
-use super::run::{answered, permanent, promised, respond};
+use super::run::{answered, awaited, permanent, respond};
 use super::sensitivity::once_more;
 use crate::analysis::Progress;
 use crate::analysis::attribution::evaluations;
@@ -133,9 +133,7 @@ pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<
     }
     let shared = service.clone();
     let work = move |progress: &Progress| shared.impact(&question, progress);
-    let answer = service.pool.run_while_awaited(work).await?;
-    promised(service, &answer).await;
-    Ok(answer)
+    Ok(awaited(service, work).await?)
 }
 
 /// Which target to explain.

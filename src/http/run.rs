@@ -61,16 +61,25 @@ where
         })?;
         return accepted(job.view());
     }
-    let answer = service
-        .pool
-        .run_while_awaited(move |progress| {
-            let answer = work(progress)?;
-            answers.put(answer.clone());
-            Ok(answer)
-        })
-        .await?;
+    let work = move |progress: &Progress| {
+        let answer = work(progress)?;
+        answers.put(answer.clone());
+        Ok(answer)
+    };
+    Ok(answered(awaited(service, work).await?))
+}
+
+/// Works an answer out as long as its caller waits, and until its address outlives this process.
+///
+/// # Errors
+/// What `work` returns.
+pub async fn awaited<F>(service: &App, work: F) -> Result<Answer, ServiceError>
+where
+    F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
+{
+    let answer = service.pool.run_while_awaited(work).await?;
     promised(service, &answer).await;
-    Ok(answered(answer))
+    Ok(answer)
 }
 
 /// Waits until the address of an answer outlives this process.
@@ -135,7 +144,5 @@ pub async fn analysed_again<Q: Analysis + Send + 'static>(
     let (snapshot, question) = service.blocking(move || shared.analysis_of::<Q>(&name)).await?;
     let shared = service.clone();
     let work = move |progress: &Progress| shared.analyse(&snapshot, &question, progress);
-    let answer = service.pool.run_while_awaited(work).await?;
-    promised(service, &answer).await;
-    Ok(permanent(answer))
+    Ok(permanent(awaited(service, work).await?))
 }

@@ -33,11 +33,7 @@ impl CpuPool {
     /// # Errors
     /// If the system gives no threads.
     pub fn new(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("cpu-{i}"))
-            .build()?;
-        Ok(Self { pool })
+        Self::of(threads, "cpu", || {})
     }
 
     /// As [`CpuPool::new`], for work that can wait: where the system knows it (Linux), its threads
@@ -46,10 +42,18 @@ impl CpuPool {
     /// # Errors
     /// As [`CpuPool::new`].
     pub fn in_background(threads: usize) -> Result<Self, rayon::ThreadPoolBuildError> {
+        Self::of(threads, "back", give_way)
+    }
+
+    fn of(
+        threads: usize,
+        name: &'static str,
+        start: fn(),
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
-            .thread_name(|i| format!("back-{i}"))
-            .start_handler(|_| give_way())
+            .thread_name(move |i| format!("{name}-{i}"))
+            .start_handler(move |_| start())
             .build()?;
         Ok(Self { pool })
     }

@@ -256,6 +256,25 @@ pub struct LaneState<'s, const L: usize> {
     pub dirty: &'s mut NodeSet,
 }
 
+impl<const L: usize> LaneState<'_, L> {
+    /// Takes over new losses of a node: whoever depends on it is to be looked at.
+    #[inline(always)]
+    fn moved(&mut self, rows: &Rows, node: u32, new: [f64; L]) {
+        let v = node as usize;
+        if self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
+            self.touched.push(node);
+        }
+        if let Some(stamp) = self.stamps.of.get_mut(v) {
+            self.stamps.now += 1;
+            *stamp = self.stamps.now;
+        }
+        self.losses[v] = new;
+        for &dependent in rows.dependents(node) {
+            self.dirty.insert(rows.order().rank[dependent as usize]);
+        }
+    }
+}
+
 /// How far [`solve`] came.
 #[derive(Debug, Clone, Copy)]
 pub struct Solved<const L: usize> {
@@ -353,17 +372,7 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
                 change[lane] = greater(change[lane], step);
             }
             if moved > 0.0 {
-                if old == [0.0; L] && state.shock[v] == [0.0; L] {
-                    state.touched.push(node);
-                }
-                if let Some(stamp) = state.stamps.of.get_mut(v) {
-                    state.stamps.now += 1;
-                    *stamp = state.stamps.now;
-                }
-                state.losses[v] = new;
-                for &dependent in rows.dependents(node) {
-                    state.dirty.insert(order.rank[dependent as usize]);
-                }
+                state.moved(rows, node, new);
             }
         }
         change
@@ -500,19 +509,10 @@ fn raise_certain<const L: usize>(
         levels.dedup();
         for &level in levels.iter().take(LEVELS).filter(|&&level| level > 0.0) {
             for node in certain(rows, range.clone(), level, |v| state.losses[v as usize][lane]) {
-                let v = node as usize;
-                if state.losses[v] == [0.0; L] && state.shock[v] == [0.0; L] {
-                    state.touched.push(node);
-                }
-                if let Some(stamp) = state.stamps.of.get_mut(v) {
-                    state.stamps.now += 1;
-                    *stamp = state.stamps.now;
-                }
-                state.losses[v][lane] = level;
-                state.dirty.insert(order.rank[v]);
-                for &dependent in rows.dependents(node) {
-                    state.dirty.insert(order.rank[dependent as usize]);
-                }
+                let mut new = state.losses[node as usize];
+                new[lane] = level;
+                state.moved(rows, node, new);
+                state.dirty.insert(order.rank[node as usize]);
                 grown[lane] = true;
             }
         }

@@ -221,12 +221,12 @@ struct Summary<'a> {
     model: &'a ImpactModel,
     /// Targets of each node: (target, weight share).
     of_node: BTreeMap<u32, Vec<(usize, f64)>>,
-    targets: usize,
+    targets: &'a [TargetNodes],
     total: f64,
 }
 
 impl<'a> Summary<'a> {
-    fn new(model: &'a ImpactModel, targets: &[TargetNodes]) -> Self {
+    fn new(model: &'a ImpactModel, targets: &'a [TargetNodes]) -> Self {
         let mut of_node: BTreeMap<u32, Vec<(usize, f64)>> = BTreeMap::new();
         for (k, target) in targets.iter().enumerate() {
             for &(node, weight) in &target.nodes {
@@ -235,13 +235,13 @@ impl<'a> Summary<'a> {
             }
         }
         let total = model.index_weight().iter().sum();
-        Self { model, of_node, targets: targets.len(), total }
+        Self { model, of_node, targets, total }
     }
 
     fn of(&self, losses: &Losses) -> (Index, Vec<f64>) {
         let weights = self.model.index_weight();
         let mut sums = Index { value: 0.0, downstream: 0.0, upstream: 0.0 };
-        let mut targets = vec![0.0; self.targets];
+        let mut targets = vec![0.0; self.targets.len()];
         for &(node, down, up) in &losses.nodes {
             let weight = weights[node as usize];
             sums.value += weight * down.max(up);
@@ -257,6 +257,26 @@ impl<'a> Summary<'a> {
             sums.upstream /= self.total;
         }
         (sums, targets)
+    }
+
+    /// The line of a batch for scenario `k`, without its nodes.
+    fn line(&self, k: usize, scenario: &BatchScenario, losses: &Losses, gaps: &Gaps) -> BatchLine {
+        let (index, by_target) = self.of(losses);
+        BatchLine {
+            id: scenario.id.clone().unwrap_or_else(|| k.to_string()),
+            index,
+            results: self
+                .targets
+                .iter()
+                .zip(by_target)
+                .map(|(t, loss)| TargetLoss { target: t.name.clone(), loss })
+                .collect(),
+            sweeps: losses.ending.sweeps,
+            converged: losses.ending.converged,
+            residual: losses.ending.residual,
+            gap: gaps.of(k, losses),
+            nodes: None,
+        }
     }
 }
 
@@ -295,21 +315,7 @@ pub fn summarise(
     let summary = Summary::new(&model, &resolved);
     let gaps = Gaps::unasked(&model);
     let line = |(k, (scenario, losses)): (usize, (&BatchScenario, &Losses))| {
-        let (index, by_target) = summary.of(losses);
-        BatchLine {
-            id: scenario.id.clone().unwrap_or_else(|| k.to_string()),
-            index,
-            results: targets
-                .iter()
-                .zip(by_target)
-                .map(|(t, loss)| TargetLoss { target: t.name.clone(), loss })
-                .collect(),
-            sweeps: losses.ending.sweeps,
-            converged: losses.ending.converged,
-            residual: losses.ending.residual,
-            gap: gaps.of(k, losses),
-            nodes: None,
-        }
+        summary.line(k, scenario, losses, &gaps)
     };
     Ok(scenarios.iter().zip(losses).enumerate().map(line).collect())
 }
@@ -386,7 +392,6 @@ pub fn batch(
     let summary = Summary::new(&model, &targets);
     let gaps = Gaps::new(&model, &shocks, body.gap, progress)?;
     model.solve_many(&shocks, progress, |k, losses| {
-        let (index, by_target) = summary.of(&losses);
         let nodes = (body.losses == LossDetail::Sparse).then(|| {
             let mut nodes: Vec<BatchNode> = losses
                 .nodes
@@ -402,20 +407,7 @@ pub fn batch(
             nodes.sort_by(|a, b| b.loss.total_cmp(&a.loss).then_with(|| a.id.cmp(&b.id)));
             nodes
         });
-        BatchLine {
-            id: body.scenarios[k].id.clone().unwrap_or_else(|| k.to_string()),
-            index,
-            results: targets
-                .iter()
-                .zip(by_target)
-                .map(|(t, loss)| TargetLoss { target: t.name.clone(), loss })
-                .collect(),
-            sweeps: losses.ending.sweeps,
-            converged: losses.ending.converged,
-            residual: losses.ending.residual,
-            gap: gaps.of(k, &losses),
-            nodes,
-        }
+        BatchLine { nodes, ..summary.line(k, &body.scenarios[k], &losses, &gaps) }
     })
 }
 
