@@ -1,6 +1,7 @@
 //! Progress of a long analysis, and the wish to stop it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// The analysis was asked to stop; it has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +13,12 @@ pub struct Cancelled;
 pub struct Progress {
     done: AtomicU64,
     total: AtomicU64,
+    /// Made once somebody wishes something or has a part of the work done aside.
+    wishes: OnceLock<Arc<Wishes>>,
+}
+
+#[derive(Debug, Default)]
+struct Wishes {
     cancelled: AtomicBool,
     expired: AtomicBool,
 }
@@ -19,12 +26,20 @@ pub struct Progress {
 impl Progress {
     /// Nobody watches.
     pub const fn silent() -> Self {
-        Self {
-            done: AtomicU64::new(0),
-            total: AtomicU64::new(0),
-            cancelled: AtomicBool::new(false),
-            expired: AtomicBool::new(false),
-        }
+        Self { done: AtomicU64::new(0), total: AtomicU64::new(0), wishes: OnceLock::new() }
+    }
+
+    /// For a part of the work that counts for itself: it stops when this one does.
+    pub fn aside(&self) -> Self {
+        Self { wishes: OnceLock::from(self.wishes().clone()), ..Self::silent() }
+    }
+
+    fn wishes(&self) -> &Arc<Wishes> {
+        self.wishes.get_or_init(Arc::default)
+    }
+
+    fn wished(&self, flag: impl Fn(&Wishes) -> bool) -> bool {
+        self.wishes.get().is_some_and(|wishes| flag(wishes))
     }
 
     /// Sets the number of work units of the analysis (restarts the count).
@@ -47,29 +62,35 @@ impl Progress {
     /// # Errors
     /// [`Cancelled`] if so.
     pub fn check(&self) -> Result<(), Cancelled> {
-        let stop = self.cancelled.load(Ordering::Relaxed) || self.expired.load(Ordering::Relaxed);
+        let stop = self.wished(|wishes| {
+            wishes.cancelled.load(Ordering::Relaxed) || wishes.expired.load(Ordering::Relaxed)
+        });
         if stop { Err(Cancelled) } else { Ok(()) }
     }
 
     /// Asks the analysis to stop.
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.wishes().cancelled.store(true, Ordering::Relaxed);
     }
 
     /// Says that the time for the present step is over: the step stops as if it were cancelled, but
     /// an analysis that has something to show gives that instead ([`Progress::out_of_time`]).
     pub fn expire(&self) {
-        self.expired.store(true, Ordering::Relaxed);
+        self.wishes().expired.store(true, Ordering::Relaxed);
     }
 
     /// True if the time is over and nobody cancelled.
     pub fn out_of_time(&self) -> bool {
-        self.expired.load(Ordering::Relaxed) && !self.cancelled.load(Ordering::Relaxed)
+        self.wished(|wishes| {
+            wishes.expired.load(Ordering::Relaxed) && !wishes.cancelled.load(Ordering::Relaxed)
+        })
     }
 
     /// Starts the next step after one whose time was over.
     pub fn renew(&self) {
-        self.expired.store(false, Ordering::Relaxed);
+        if let Some(wishes) = self.wishes.get() {
+            wishes.expired.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Finished share, 0-1 (0 while the total is unknown).

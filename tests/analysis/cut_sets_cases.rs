@@ -211,7 +211,7 @@ fn supply_graphs_are_answered_exactly() {
                 let worst = worst_case(&problem, None, f64::from(k), &budget, &quiet).unwrap();
                 near(worst.loss, want, 1e-9, &format!("{context} worst {k}"));
                 assert_eq!(worst.status, Status::Exact);
-                near(problem.loss(&worst.units), want, 1e-9, &context);
+                near(problem.loss(&worst.units).unwrap(), want, 1e-9, &context);
                 let greedy = fraction(&answer["greedy_loss_k123"][k as usize - 1]);
                 near(worst.greedy_loss, greedy, 1e-9, &format!("{context} greedy {k}"));
             }

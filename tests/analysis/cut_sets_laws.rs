@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use chokepoint::analysis::Progress;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use chokepoint::analysis::cut_sets::bounded::{find_cut, minimal_cut_sets};
 use chokepoint::analysis::cut_sets::cheapest::cheapest_cuts;
 use chokepoint::analysis::cut_sets::hitting_set::HittingSet;
@@ -15,6 +16,7 @@ use chokepoint::analysis::cut_sets::{
     Status, check_threshold,
 };
 use chokepoint::analysis::impact::rationing::Ration;
+use chokepoint::analysis::{Cancelled, Progress};
 use num_bigint::BigUint;
 use proptest::prelude::*;
 
@@ -27,7 +29,7 @@ fn members(mask: u32) -> Vec<u32> {
 }
 
 fn losses(oracle: &dyn LossOracle) -> Vec<f64> {
-    (0..1u32 << oracle.unit_count()).map(|mask| oracle.loss(&members(mask))).collect()
+    (0..1u32 << oracle.unit_count()).map(|mask| oracle.loss(&members(mask)).unwrap()).collect()
 }
 
 /// Minimal sets of a monotone property over masks, in the order of (size, units).
@@ -151,7 +153,7 @@ fn check_all(drawn: &Drawn) {
     if let Ok(graph) = problem.failure_graph(*loss) {
         families.push(Family::of_graph(&graph, n, &budget, &quiet).unwrap());
         for mask in all.clone() {
-            assert_eq!(graph.is_cut(&members(mask)), is_cut(mask), "gates of {mask:b}");
+            assert_eq!(graph.is_cut(&members(mask)).unwrap(), is_cut(mask), "gates of {mask:b}");
         }
         let sets = minimal_cut_sets(&graph, n, &budget, &quiet).unwrap().sets;
         assert_eq!(sets, want, "bounded with structure");
@@ -229,7 +231,7 @@ fn check_all(drawn: &Drawn) {
     for cut in want.iter().filter(|cut| !cut.is_empty()) {
         for unit in cut {
             let rest: Vec<u32> = cut.iter().copied().filter(|u| u != unit).collect();
-            assert!(problem.loss(&rest) < *loss, "a member that is not needed");
+            assert!(problem.loss(&rest).unwrap() < *loss, "a member that is not needed");
         }
     }
 
@@ -256,7 +258,7 @@ fn check_all(drawn: &Drawn) {
         assert!((worst.loss - most).abs() < 2e-9, "{} {most}", worst.loss);
         assert_eq!(worst.status, Status::Exact);
         assert!(worst.cost <= room + 1e-9 && worst.greedy_loss <= worst.loss + 1e-9);
-        assert!((problem.loss(&worst.units) - worst.loss).abs() < 1e-12);
+        assert!((problem.loss(&worst.units).unwrap() - worst.loss).abs() < 1e-12);
     }
 
     // Protection against cuts of at most two units.
@@ -311,7 +313,7 @@ proptest! {
             fn unit_count(&self) -> usize {
                 self.0.unit_count()
             }
-            fn loss(&self, removed: &[u32]) -> f64 {
+            fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
                 let n = self.0.unit_count() as u32;
                 self.0.loss(&removed.iter().rev().map(|u| n - 1 - u).collect::<Vec<_>>())
             }
@@ -523,6 +525,95 @@ fn budgets_end_in_an_honest_status() {
     ));
 }
 
+/// A problem whose time is over in the middle of a question.
+struct Late<'a> {
+    problem: &'a Problem,
+    progress: &'a Progress,
+    /// Questions that are answered.
+    left: AtomicU64,
+}
+
+impl LossOracle for Late<'_> {
+    fn unit_count(&self) -> usize {
+        self.problem.unit_count()
+    }
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
+        let left =
+            self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
+        if left.is_err() {
+            self.progress.expire();
+        }
+        self.problem.watched(self.progress).loss(removed)
+    }
+}
+
+#[test]
+fn time_that_ends_in_the_middle_of_a_question_leaves_what_was_proved() {
+    let budget = Budget::default();
+    let mut early = 0;
+    for seed in 0..40 {
+        let drawn = draw(seed, 8, 1, true);
+        let (n, loss) = (drawn.problem.unit_count(), drawn.loss);
+        let all =
+            minimal_cut_sets(&AtLeast::new(&drawn.problem, loss), n, &budget, &quiet()).unwrap();
+        let worst = worst_case(&drawn.problem, None, 2.0, &budget, &quiet()).unwrap().loss;
+        let least = all.sets.iter().map(Vec::len).min();
+        for questions in [0, 1, 2, 5, 12, 40] {
+            let context = format!("seed {seed}, {questions} questions");
+            let progress = Progress::silent();
+            let late =
+                Late { problem: &drawn.problem, progress: &progress, left: questions.into() };
+            let some = minimal_cut_sets(&AtLeast::new(&late, loss), n, &budget, &progress).unwrap();
+            match some.status {
+                Status::Truncated { complete_to_size, .. } => {
+                    early += 1;
+                    let small = |sets: &[Vec<u32>]| -> Vec<Vec<u32>> {
+                        sets.iter().filter(|set| set.len() <= complete_to_size).cloned().collect()
+                    };
+                    assert_eq!(small(&some.sets), small(&all.sets), "{context}");
+                    assert!(some.sets.iter().all(|set| all.sets.contains(set)), "{context}");
+                }
+                _ => assert_eq!(some.sets, all.sets, "{context}"),
+            }
+            progress.renew();
+            late.left.store(questions, Ordering::Relaxed);
+            let test = AtLeast::new(&late, loss);
+            let cheapest = cheapest_cuts(&test, &vec![1.0; n], 1, &budget, &progress).unwrap();
+            match (&cheapest.status, least) {
+                (Status::Bounds { lower, upper, .. }, Some(least)) => {
+                    early += 1;
+                    let bounds = lower - 1e-9..=upper + 1e-9;
+                    assert!(bounds.contains(&(least as f64)), "{context}: {:?}", cheapest.status);
+                }
+                (Status::Bounds { upper, .. }, None) => assert!(upper.is_infinite(), "{context}"),
+                _ => {
+                    assert_eq!(cheapest.cuts.first().map(|cut| cut.units.len()), least, "{context}")
+                }
+            }
+            progress.renew();
+            late.left.store(questions, Ordering::Relaxed);
+            let some = worst_case(&late, None, 2.0, &budget, &progress).unwrap();
+            assert!(some.loss <= worst + 1e-9 && worst <= some.upper_bound + 1e-9, "{context}");
+            early += u32::from(some.status != Status::Exact);
+        }
+    }
+    assert!(early > 100, "{early} searches ended early");
+}
+
+#[test]
+fn whoever_cancels_gets_no_answer() {
+    let problem = draw(3, 8, 1, true).problem;
+    let (budget, progress) = (Budget::default(), Progress::silent());
+    progress.cancel();
+    let watched = problem.watched(&progress);
+    let cancelled = |error: Option<SetError>| matches!(error, Some(SetError::Cancelled(_)));
+    assert!(watched.loss(&[]).is_err());
+    assert!(cancelled(worst_case(&watched, None, 2.0, &budget, &progress).err()));
+    let test = AtLeast::new(&watched, 0.5);
+    assert!(cancelled(minimal_cut_sets(&test, 2, &budget, &progress).err()));
+    assert!(cancelled(cheapest_cuts(&test, &[1.0; 8], 1, &budget, &progress).err()));
+}
+
 /// A million units that all have to be lost.
 struct Endless;
 
@@ -530,8 +621,8 @@ impl LossOracle for Endless {
     fn unit_count(&self) -> usize {
         1_000_000
     }
-    fn loss(&self, removed: &[u32]) -> f64 {
-        removed.len() as f64 / 1e6
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
+        Ok(removed.len() as f64 / 1e6)
     }
 }
 
@@ -589,9 +680,9 @@ impl InvestmentOracle for Works {
     fn unit_count(&self) -> usize {
         3
     }
-    fn loss(&self, bought: &[u32], removed: &[u32]) -> f64 {
+    fn loss(&self, bought: &[u32], removed: &[u32]) -> Result<f64, Cancelled> {
         let lost = removed.iter().filter(|u| !bought.contains(u)).count() as f64 / 3.0;
-        if bought.contains(&3) { (lost - 0.5).max(0.0) } else { lost }
+        Ok(if bought.contains(&3) { (lost - 0.5).max(0.0) } else { lost })
     }
 }
 
@@ -619,8 +710,8 @@ fn investments_are_the_cheapest_that_hold() {
         fn unit_count(&self) -> usize {
             1
         }
-        fn loss(&self, _: &[u32], removed: &[u32]) -> f64 {
-            removed.len() as f64
+        fn loss(&self, _: &[u32], removed: &[u32]) -> Result<f64, Cancelled> {
+            Ok(removed.len() as f64)
         }
     }
     let error = invest(&Hopeless, 1, 3, 0.5, &[1.0], &budget, &quiet).unwrap_err();

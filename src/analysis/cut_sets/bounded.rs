@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::oracle::{CutTest, Verdict, joined, merged, minimal_path_set, subset};
 use super::{Budget, SetError, Status};
-use crate::analysis::Progress;
+use crate::analysis::{Cancelled, Progress};
 
 /// Path sets remembered in one search.
 const POOL: usize = 4_096;
@@ -96,6 +96,12 @@ pub(super) enum End {
     Found,
 }
 
+impl From<Cancelled> for End {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
 /// A subtree of the search: units removed, units that must stay.
 #[derive(Debug, Clone)]
 pub(super) struct Start {
@@ -109,7 +115,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
             return Err(End::Budget);
         }
         self.calls += 1;
-        self.progress.check().map_err(|_| End::Cancelled)
+        Ok(self.progress.check()?)
     }
 
     fn found(&mut self, cut: Vec<u32>) -> Result<(), End> {
@@ -129,7 +135,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
             Some(path) => path,
             None => {
                 self.spend()?;
-                match self.test.verdict(&start.removed, extra) {
+                match self.test.verdict(&start.removed, extra)? {
                     Verdict::Cut => {
                         self.found(start.removed.clone())?;
                         return Ok(Vec::new());
@@ -174,8 +180,8 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
     fn grow(&mut self, removed: &[u32], safe: &FixedBitSet) -> Result<FixedBitSet, End> {
         let n = self.test.unit_count();
         let kept: Vec<bool> = (0..n).map(|u| safe.contains(u)).collect();
-        let path = minimal_path_set(self.test, removed, &kept, &mut self.calls, self.limit);
-        self.progress.check().map_err(|_| End::Cancelled)?;
+        let path = minimal_path_set(self.test, removed, &kept, &mut self.calls, self.limit)?;
+        self.progress.check()?;
         let mut whole = safe.clone();
         whole.extend(path.iter().map(|&u| u as usize));
         self.pool.add(whole.clone());
@@ -201,7 +207,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
             Some(open) => open,
             None => {
                 self.spend()?;
-                match self.test.verdict(&start.removed, 1) {
+                match self.test.verdict(&start.removed, 1)? {
                     Verdict::Cut => return self.found(start.removed.clone()),
                     Verdict::Hopeless => return Ok(()),
                     Verdict::Open => {}
@@ -223,7 +229,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
             }
             let mut next = Vec::new();
             for ((block, set), is_cut) in
-                blocks.into_iter().zip(&sets).zip(self.test.are_cuts(&sets))
+                blocks.into_iter().zip(&sets).zip(self.test.are_cuts(&sets)?)
             {
                 match block.len() {
                     _ if !is_cut => {}
@@ -263,9 +269,9 @@ struct Ranked<'a, T: ?Sized> {
 }
 
 impl<'a, T: CutTest + ?Sized> Ranked<'a, T> {
-    fn new(test: &'a T) -> Self {
+    fn new(test: &'a T) -> Result<Self, Cancelled> {
         let mut unit: Vec<u32> = (0..test.unit_count() as u32).collect();
-        let strengths = test.strengths();
+        let strengths = test.strengths()?;
         if !strengths.is_empty() {
             let strength = |u: u32| strengths[u as usize];
             unit.sort_by(|&a, &b| strength(b).total_cmp(&strength(a)).then(a.cmp(&b)));
@@ -274,7 +280,7 @@ impl<'a, T: CutTest + ?Sized> Ranked<'a, T> {
         for (r, &u) in unit.iter().enumerate() {
             rank[u as usize] = r as u32;
         }
-        Self { test, unit, rank }
+        Ok(Self { test, unit, rank })
     }
 
     fn units(&self, ranks: &[u32]) -> Vec<u32> {
@@ -294,7 +300,7 @@ impl<T: CutTest + ?Sized> CutTest for Ranked<'_, T> {
         self.test.unit_count()
     }
 
-    fn is_cut(&self, removed: &[u32]) -> bool {
+    fn is_cut(&self, removed: &[u32]) -> Result<bool, Cancelled> {
         self.test.is_cut(&self.units(removed))
     }
 
@@ -308,12 +314,12 @@ impl<T: CutTest + ?Sized> CutTest for Ranked<'_, T> {
         Some(mapped(&path, &self.rank))
     }
 
-    fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
+    fn are_cuts(&self, sets: &[Vec<u32>]) -> Result<Vec<bool>, Cancelled> {
         let sets: Vec<Vec<u32>> = sets.iter().map(|set| self.units(set)).collect();
         self.test.are_cuts(&sets)
     }
 
-    fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
+    fn verdict(&self, removed: &[u32], extra: usize) -> Result<Verdict, Cancelled> {
         self.test.verdict(&self.units(removed), extra)
     }
 }
@@ -341,19 +347,25 @@ pub fn minimal_cut_sets<T: CutTest + ?Sized>(
     let mut sets: Vec<Vec<u32>> = Vec::new();
     let mut known: FxHashSet<Vec<u32>> = FxHashSet::default();
     let mut pool = Pool::default();
-    let mut calls = 1;
+    let mut calls = 2;
     let limit = allowed_calls(test.effort(), budget);
-    if test.is_cut(&[]) {
-        return Ok(Bounded { sets: vec![Vec::new()], status: Status::Exact, calls });
-    }
-    let all: Vec<u32> = (0..n as u32).collect();
-    calls += 1;
-    if !test.is_cut(&all) {
-        return Ok(Bounded { sets, status: Status::Exact, calls });
-    }
-    let mut status = Status::CompleteToSize { size: max_size };
     progress.start(max_size as u64);
-    let ranked = Ranked::new(test);
+    let all: Vec<u32> = (0..n as u32).collect();
+    let start = || Ok((test.is_cut(&[])?, test.is_cut(&all)?, Ranked::new(test)?));
+    let ranked = match start() {
+        Ok((true, _, _)) => {
+            return Ok(Bounded { sets: vec![Vec::new()], status: Status::Exact, calls });
+        }
+        Ok((_, false, _)) => return Ok(Bounded { sets, status: Status::Exact, calls }),
+        Ok((_, _, ranked)) => ranked,
+        Err(Cancelled) if progress.out_of_time() => {
+            let limit = format!("the time given, before any set of {n} units was tried");
+            let status = Status::Truncated { complete_to_size: 0, limit };
+            return Ok(Bounded { sets, status, calls });
+        }
+        Err(cancelled) => return Err(cancelled.into()),
+    };
+    let mut status = Status::CompleteToSize { size: max_size };
     for size in 1..=max_size {
         let left = limit.saturating_sub(calls);
         let round = search_size(&ranked, size, &sets, &mut pool, left, progress)?;
@@ -448,7 +460,7 @@ fn search_size<T: CutTest + ?Sized>(
             match search.branch(start, size - depth) {
                 Ok(more) => next.extend(more),
                 Err(End::Cancelled) if !progress.out_of_time() => {
-                    return Err(SetError::Cancelled(crate::analysis::Cancelled));
+                    return Err(Cancelled.into());
                 }
                 Err(_) => complete = false,
             }
@@ -481,7 +493,7 @@ fn search_size<T: CutTest + ?Sized>(
     for (cuts, calls, found, end) in results {
         match end {
             Err(End::Cancelled) if !progress.out_of_time() => {
-                return Err(SetError::Cancelled(crate::analysis::Cancelled));
+                return Err(Cancelled.into());
             }
             Err(_) => round.complete = false,
             Ok(()) => {}
@@ -531,7 +543,7 @@ pub fn find_cut<T: CutTest + ?Sized>(
     };
     match end {
         Ok(()) | Err(End::Found) => Ok(search.cuts.pop()),
-        Err(End::Cancelled) => Err(SetError::Cancelled(crate::analysis::Cancelled)),
+        Err(End::Cancelled) => Err(Cancelled.into()),
         Err(End::Budget) => Err(SetError::TooMany {
             size: max_size,
             units: n,

@@ -53,142 +53,194 @@ pub fn cheapest_cuts<T: CutTest + ?Sized>(
         return Err(SetError::NoUnits);
     }
     check_costs(costs, n)?;
-    let price = |set: &[u32]| set.iter().map(|&u| costs[u as usize]).sum::<f64>();
-    let mut answer =
-        Cheapest { cuts: Vec::new(), status: Status::Exact, all: false, path_sets: 0, calls: 2 };
-    if test.is_cut(&[]) {
-        answer.cuts.push(PricedCut { units: Vec::new(), cost: 0.0 });
-        answer.all = true;
-        return Ok(answer);
+    let mut search = Search {
+        test,
+        costs,
+        count,
+        most_sets: budget.sets,
+        limit: allowed_calls(test.effort(), budget),
+        progress,
+        paths: Vec::new(),
+        found: Vec::new(),
+        incumbent: None,
+        lower: 0.0,
+        upper: f64::INFINITY,
+        status: Status::Exact,
+        all: false,
+        calls: 2,
+    };
+    match search.run() {
+        Err(SetError::Cancelled(_)) if progress.out_of_time() => {
+            search.end("the time given".into());
+        }
+        ended => ended?,
     }
-    let everything: Vec<u32> = (0..n as u32).collect();
-    if !test.is_cut(&everything) {
-        answer.all = true;
-        return Ok(answer);
+    Ok(search.answer())
+}
+
+struct Search<'a, T: CutTest + ?Sized> {
+    test: &'a T,
+    costs: &'a [f64],
+    count: usize,
+    most_sets: usize,
+    /// Questions allowed.
+    limit: u64,
+    progress: &'a Progress,
+    /// Path sets found.
+    paths: Vec<Vec<u32>>,
+    /// Cuts proved to be the cheapest, in the order of cost.
+    found: Vec<Vec<u32>>,
+    /// The cheapest cut seen that is not proved to be one of them.
+    incumbent: Option<Vec<u32>>,
+    /// The next cut costs no less, and no more.
+    lower: f64,
+    upper: f64,
+    status: Status,
+    all: bool,
+    calls: u64,
+}
+
+impl<T: CutTest + ?Sized> Search<'_, T> {
+    fn price(&self, set: &[u32]) -> f64 {
+        set.iter().map(|&u| self.costs[u as usize]).sum()
     }
-    let safe = vec![false; n];
-    let limit = allowed_calls(test.effort(), budget);
-    let mut paths: Vec<Vec<u32>> = Vec::new();
-    let mut found: Vec<Vec<u32>> = Vec::new();
-    let mut incumbent: Option<Vec<u32>> = None;
-    let mut uses = vec![0u32; n];
-    let mut lower = 0.0f64;
-    loop {
-        if progress.out_of_time() {
-            let best = incumbent.take();
-            let upper = best.as_ref().map_or_else(|| price(&everything), |set| price(set));
-            answer.status = Status::Bounds { lower, upper, limit: "the time given".into() };
-            if found.is_empty() {
-                found.extend(best);
-            }
-            break;
+
+    /// Ends the search before it is done: bounds, and the best cut seen if none is proved.
+    fn end(&mut self, limit: String) {
+        let best = self.incumbent.take();
+        let upper = best.as_ref().map_or(self.upper, |set| self.price(set));
+        self.status = Status::Bounds { lower: self.lower, upper, limit };
+        if self.found.is_empty() {
+            self.found.extend(best);
         }
-        progress.check()?;
-        let problem = HittingSet { costs, hit: &paths, avoid: &found };
-        let hit = if paths.is_empty() && found.is_empty() {
-            Some(super::hitting_set::Hit { units: Vec::new(), cost: 0.0, lower_bound: 0.0 })
-        } else {
-            match problem.solve(2_000_000, progress) {
-                Err(SetError::Cancelled(_)) if progress.out_of_time() => continue,
-                solved => solved?,
-            }
-        };
-        let Some(hit) = hit else {
-            answer.all = true;
-            break;
-        };
-        lower = lower.max(hit.lower_bound);
-        // Cuts of one cost are gathered before any is reported, for their order; on large models
-        // the first ones found do.
-        if found.len() >= count && n > GATHER {
-            break;
+    }
+
+    fn run(&mut self) -> Result<(), SetError> {
+        let n = self.test.unit_count();
+        if self.test.is_cut(&[])? {
+            self.found.push(Vec::new());
+            self.all = true;
+            return Ok(());
         }
-        let last = answer_cost(&found, costs);
-        if found.len() >= count && hit.cost > last + 1e-9 * last.max(1.0) {
-            break;
+        let everything: Vec<u32> = (0..n as u32).collect();
+        if !self.test.is_cut(&everything)? {
+            self.all = true;
+            return Ok(());
         }
-        let proved = hit.lower_bound >= hit.cost - 1e-9 * hit.cost.max(1.0);
-        // A cut found on the way that costs no more than any cut can is a cheapest one.
-        if count == 1
-            && let Some(cut) = incumbent.take_if(|cut| price(cut) <= hit.lower_bound + 1e-9)
-        {
-            found.push(cut);
-            break;
-        }
-        answer.calls += 1;
-        let is_cut = test.is_cut(&hit.units);
-        if is_cut && proved {
-            found.push(shrink(test, &hit.units));
-            if found.len() >= budget.sets {
-                answer.status = Status::Truncated {
-                    complete_to_size: 0,
-                    limit: format!("{} sets of equal cost", budget.sets),
-                };
-                break;
-            }
-            continue;
-        }
-        if answer.calls >= limit || (is_cut && !proved) {
-            let best = if is_cut { Some(hit.units.clone()) } else { incumbent.take() };
-            let best = best.map(|set| shrink(test, &set));
-            let upper = best.as_ref().map_or_else(|| price(&everything), |set| price(set));
-            answer.status = Status::Bounds {
-                lower: hit.lower_bound,
-                upper,
-                limit: format!("{limit} evaluations"),
-            };
-            if found.is_empty() {
-                found.extend(best);
-            }
-            break;
-        }
-        // Path sets that avoid it. Hit each by its best member and go on until nothing is left
-        // intact: many path sets for one exact solution, and a cut that bounds the cost from above.
-        let mut gone = hit.units;
+        self.upper = self.price(&everything);
+        let mut uses = vec![0u32; n];
         loop {
-            let path = minimal_path_set(test, &gone, &safe, &mut answer.calls, limit);
+            self.progress.check()?;
+            let problem = HittingSet { costs: self.costs, hit: &self.paths, avoid: &self.found };
+            let hit = if self.paths.is_empty() && self.found.is_empty() {
+                Some(super::hitting_set::Hit { units: Vec::new(), cost: 0.0, lower_bound: 0.0 })
+            } else {
+                problem.solve(2_000_000, self.progress)?
+            };
+            let Some(hit) = hit else {
+                self.all = true;
+                return Ok(());
+            };
+            self.lower = self.lower.max(hit.lower_bound);
+            // Cuts of one cost are gathered before any is reported, for their order; on large
+            // models the first ones found do.
+            if self.found.len() >= self.count && n > GATHER {
+                return Ok(());
+            }
+            let last = self.found.last().map_or(0.0, |set| self.price(set));
+            if self.found.len() >= self.count && hit.cost > last + 1e-9 * last.max(1.0) {
+                return Ok(());
+            }
+            let proved = hit.lower_bound >= hit.cost - 1e-9 * hit.cost.max(1.0);
+            // A cut found on the way that costs no more than any cut can is a cheapest one.
+            if self.count == 1
+                && let Some(cut) = self.incumbent.take()
+            {
+                if self.price(&cut) <= hit.lower_bound + 1e-9 {
+                    self.found.push(cut);
+                    return Ok(());
+                }
+                self.incumbent = Some(cut);
+            }
+            self.calls += 1;
+            let is_cut = self.test.is_cut(&hit.units)?;
+            if is_cut && proved {
+                self.found.push(shrink(self.test, &hit.units)?);
+                if self.found.len() >= self.most_sets {
+                    self.status = Status::Truncated {
+                        complete_to_size: 0,
+                        limit: format!("{} sets of equal cost", self.most_sets),
+                    };
+                    return Ok(());
+                }
+                continue;
+            }
+            if self.calls >= self.limit || is_cut {
+                if is_cut {
+                    self.incumbent = Some(hit.units);
+                }
+                if let Some(best) = self.incumbent.take() {
+                    self.incumbent = Some(shrink(self.test, &best)?);
+                }
+                self.end(format!("{} evaluations", self.limit));
+                return Ok(());
+            }
+            self.grow(hit.units, &mut uses)?;
+        }
+    }
+
+    /// Path sets that avoid a set that is no cut. Hits each by its best member and goes on until
+    /// nothing is left intact: many path sets for one exact solution, and a cut that bounds the cost
+    /// from above.
+    fn grow(&mut self, mut gone: Vec<u32>, uses: &mut [u32]) -> Result<(), SetError> {
+        let safe = vec![false; uses.len()];
+        loop {
+            let path = minimal_path_set(self.test, &gone, &safe, &mut self.calls, self.limit)?;
             for &u in &path {
                 uses[u as usize] += 1;
             }
-            let rate = |u: u32| f64::from(uses[u as usize]) / costs[u as usize];
+            let rate = |u: u32| f64::from(uses[u as usize]) / self.costs[u as usize];
             let best =
                 path.iter().copied().max_by(|&a, &b| rate(a).total_cmp(&rate(b)).then(b.cmp(&a)));
-            gone = best.map_or(gone.clone(), |unit| joined(&gone, unit));
-            paths.push(path);
-            answer.calls += 1;
-            if progress.out_of_time() {
-                break;
+            if let Some(unit) = best {
+                gone = joined(&gone, unit);
             }
-            progress.check()?;
-            if answer.calls >= limit || test.is_cut(&gone) {
+            self.paths.push(path);
+            self.calls += 1;
+            self.progress.check()?;
+            if self.calls >= self.limit || self.test.is_cut(&gone)? {
                 break;
             }
         }
-        if found.is_empty()
-            && !progress.out_of_time()
-            && answer.calls + gone.len() as u64 <= limit
-            && incumbent.as_ref().is_none_or(|best| price(&gone) < price(best))
+        let cheaper = |search: &Self, set: &[u32]| {
+            search.incumbent.as_ref().is_none_or(|best| search.price(set) < search.price(best))
+        };
+        if self.found.is_empty()
+            && self.calls + gone.len() as u64 <= self.limit
+            && cheaper(self, &gone)
         {
-            let cut = shrink(test, &gone);
-            answer.calls += gone.len() as u64;
-            if incumbent.as_ref().is_none_or(|best| price(&cut) < price(best)) && test.is_cut(&cut)
-            {
-                incumbent = Some(cut);
+            let cut = shrink(self.test, &gone)?;
+            self.calls += gone.len() as u64;
+            if cheaper(self, &cut) && self.test.is_cut(&cut)? {
+                self.incumbent = Some(cut);
             }
         }
+        Ok(())
     }
-    answer.path_sets = paths.len();
-    answer.cuts = found.into_iter().map(|units| PricedCut { cost: price(&units), units }).collect();
-    answer.cuts.sort_by(|a, b| {
-        let near = (a.cost - b.cost).abs() <= 1e-9 * a.cost.max(1.0);
-        let by_cost = if near { std::cmp::Ordering::Equal } else { a.cost.total_cmp(&b.cost) };
-        by_cost.then(a.units.len().cmp(&b.units.len())).then_with(|| a.units.cmp(&b.units))
-    });
-    answer.all &= answer.cuts.len() <= count;
-    answer.cuts.truncate(count);
-    Ok(answer)
-}
 
-fn answer_cost(found: &[Vec<u32>], costs: &[f64]) -> f64 {
-    found.last().map_or(0.0, |set| set.iter().map(|&u| costs[u as usize]).sum())
+    fn answer(self) -> Cheapest {
+        let mut cuts: Vec<PricedCut> = self
+            .found
+            .iter()
+            .map(|units| PricedCut { cost: self.price(units), units: units.clone() })
+            .collect();
+        cuts.sort_by(|a, b| {
+            let near = (a.cost - b.cost).abs() <= 1e-9 * a.cost.max(1.0);
+            let by_cost = if near { std::cmp::Ordering::Equal } else { a.cost.total_cmp(&b.cost) };
+            by_cost.then(a.units.len().cmp(&b.units.len())).then_with(|| a.units.cmp(&b.units))
+        });
+        let all = self.all && cuts.len() <= self.count;
+        cuts.truncate(self.count);
+        Cheapest { cuts, status: self.status, all, path_sets: self.paths.len(), calls: self.calls }
+    }
 }

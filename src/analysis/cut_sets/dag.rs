@@ -6,6 +6,7 @@
 
 use super::oracle::CutTest;
 use super::{Semantics, SetError};
+use crate::analysis::Cancelled;
 use crate::graph::{Condensation, Csr};
 
 /// One vertex of a failure graph. Inputs are positions in [`FailureGraph::gates`].
@@ -359,13 +360,13 @@ impl CutTest for FailureGraph {
         self.unit_count
     }
 
-    fn is_cut(&self, removed: &[u32]) -> bool {
-        match self.semantics {
+    fn is_cut(&self, removed: &[u32]) -> Result<bool, Cancelled> {
+        Ok(match self.semantics {
             Semantics::Collapse => {
                 self.spread(&self.to_fail, removed.iter().copied(), self.top)[self.top as usize]
             }
             Semantics::Bootstrap => self.failed(removed)[self.top as usize],
-        }
+        })
     }
 
     fn effort(&self) -> u64 {

@@ -5,11 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
+use super::oracle::LossOracle;
 use super::problem::{Group, Market, Offer, Problem, Response, Unit, delivered};
 use super::{LOSS_TOLERANCE, Semantics};
 use crate::analysis::impact::rationing::Ration;
+use crate::analysis::{Cancelled, Progress};
 
 /// Most sweeps inside a loop before the levels are taken as they are.
 const MAX_SWEEPS: usize = 100_000;
@@ -20,6 +23,9 @@ const MOST_LOOKS: u64 = 50_000_000;
 
 /// Passes over everything that an evaluation always has.
 const MOST_PASSES: u64 = 10;
+
+/// Steps after which an evaluation asks whether it should go on.
+const PATIENCE: u32 = 4096;
 
 /// Sets that are evaluated side by side.
 pub(super) const LANES: usize = 8;
@@ -192,12 +198,17 @@ impl Plan {
     }
 
     /// Levels of all nodes, for each of at most `L` sets of removed units.
+    ///
+    /// # Errors
+    /// `progress` asks to stop.
     pub(super) fn levels<const L: usize, S: AsRef<[u32]>>(
         &self,
         sets: &[S],
         units: &[Unit],
         semantics: Semantics,
-    ) -> Vec<[f64; L]> {
+        progress: &Progress,
+    ) -> Result<Vec<[f64; L]>, Cancelled> {
+        progress.check()?;
         let collapse = semantics == Semantics::Collapse;
         let mut state = State::<L> {
             level: vec![[if collapse { 1.0 } else { 0.0 }; L]; self.nodes],
@@ -224,6 +235,7 @@ impl Plan {
         }
         let a_step = (self.size() / self.steps.len().max(1) as u64).max(1);
         let mut room = MOST_LOOKS.max(MOST_PASSES * self.size()) / a_step;
+        let mut patience = PATIENCE;
         let mut first = 0;
         for &(end, is_loop) in &self.components {
             let members = first..end as usize;
@@ -237,6 +249,11 @@ impl Plan {
                     // In a loop a step stays due until nothing before it moves.
                     due[step] = !collapse;
                     room = room.saturating_sub(1);
+                    patience -= 1;
+                    if patience == 0 {
+                        patience = PATIENCE;
+                        progress.check()?;
+                    }
                     let change = self.take(step, &mut state);
                     if change > 0.0 {
                         moved = moved.max(change);
@@ -256,7 +273,7 @@ impl Plan {
                 }
             }
         }
-        state.level
+        Ok(state.level)
     }
 
     /// Evaluates one step; how much it changed at most.
@@ -437,20 +454,103 @@ struct State<const L: usize> {
 
 impl Problem {
     /// Operating level of every node if these units (ascending) are removed.
-    pub fn levels(&self, removed: &[u32]) -> Vec<f64> {
-        let levels = self.plan().levels::<1, _>(&[removed], self.units(), self.semantics());
-        levels.into_iter().map(|[level]| level).collect()
+    ///
+    /// # Errors
+    /// `progress` asks to stop.
+    pub fn levels(&self, removed: &[u32], progress: &Progress) -> Result<Vec<f64>, Cancelled> {
+        let (units, semantics) = (self.units(), self.semantics());
+        let levels = self.plan().levels::<1, _>(&[removed], units, semantics, progress)?;
+        Ok(levels.into_iter().map(|[level]| level).collect())
     }
 
     /// Losses of the target for up to [`LANES`] sets.
-    pub(super) fn losses_in_lanes(&self, sets: &[Vec<u32>]) -> Vec<f64> {
-        let levels = self.plan().levels::<LANES, _>(sets, self.units(), self.semantics());
-        (0..sets.len())
-            .map(|lane| {
-                let kept: f64 =
-                    self.targets().iter().map(|&(node, w)| w * levels[node as usize][lane]).sum();
-                (1.0 - kept).clamp(0.0, 1.0)
+    fn losses_in_lanes(
+        &self,
+        sets: &[Vec<u32>],
+        progress: &Progress,
+    ) -> Result<Vec<f64>, Cancelled> {
+        let (units, semantics) = (self.units(), self.semantics());
+        let levels = self.plan().levels::<LANES, _>(sets, units, semantics, progress)?;
+        Ok((0..sets.len()).map(|lane| self.loss_at(|node| levels[node as usize][lane])).collect())
+    }
+
+    /// Loss of the target at these levels.
+    fn loss_at(&self, level: impl Fn(u32) -> f64) -> f64 {
+        let kept: f64 = self.targets().iter().map(|&(node, w)| w * level(node)).sum();
+        (1.0 - kept).clamp(0.0, 1.0)
+    }
+
+    /// The problem as an oracle that stops when `progress` asks for it.
+    pub fn watched<'a>(&'a self, progress: &'a Progress) -> Watched<'a> {
+        Watched { problem: self, progress }
+    }
+}
+
+/// A problem whose evaluations can be stopped. Made by [`Problem::watched`].
+#[derive(Clone, Copy)]
+pub struct Watched<'a> {
+    problem: &'a Problem,
+    progress: &'a Progress,
+}
+
+impl LossOracle for Watched<'_> {
+    fn unit_count(&self) -> usize {
+        self.problem.units().len()
+    }
+
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
+        let level = self.problem.levels(removed, self.progress)?;
+        Ok(self.problem.loss_at(|node| level[node as usize]))
+    }
+
+    fn losses(&self, sets: &[Vec<u32>]) -> Result<Vec<f64>, Cancelled> {
+        let lanes: Vec<Vec<f64>> = sets
+            .par_chunks(LANES)
+            .map(|chunk| self.problem.losses_in_lanes(chunk, self.progress))
+            .collect::<Result<_, _>>()?;
+        Ok(lanes.concat())
+    }
+
+    fn effort(&self) -> u64 {
+        let rounds = if self.problem.has_loop() { 40 } else { 4 };
+        rounds * self.problem.plan().size() + 10 * self.unit_count() as u64
+    }
+
+    fn subadditive(&self) -> bool {
+        self.problem.semantics() == Semantics::Collapse
+            && self.problem.has_levels()
+            && self.problem.nodes().iter().flatten().all(|group| {
+                let total: f64 = group.offers.iter().map(|o| o.share).sum();
+                !matches!(group.response, Response::Threshold(_))
+                    && group.stock == 0.0
+                    && total <= 1.0 + LOSS_TOLERANCE
+                    && group.offers.iter().all(|o| o.ration == Ration::PROPORTIONAL)
             })
-            .collect()
+    }
+}
+
+/// A problem that nobody watches.
+static UNWATCHED: Progress = Progress::silent();
+
+/// Evaluations run to their end.
+impl LossOracle for Problem {
+    fn unit_count(&self) -> usize {
+        self.watched(&UNWATCHED).unit_count()
+    }
+
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
+        self.watched(&UNWATCHED).loss(removed)
+    }
+
+    fn losses(&self, sets: &[Vec<u32>]) -> Result<Vec<f64>, Cancelled> {
+        self.watched(&UNWATCHED).losses(sets)
+    }
+
+    fn effort(&self) -> u64 {
+        self.watched(&UNWATCHED).effort()
+    }
+
+    fn subadditive(&self) -> bool {
+        self.watched(&UNWATCHED).subadditive()
     }
 }

@@ -43,6 +43,7 @@ use utoipa::ToSchema;
 
 pub use dag::{FailureGraph, Gate};
 pub use engine::EngineOracle;
+pub use evaluate::Watched;
 pub use family::Family;
 pub use oracle::{AtLeast, CutTest, LossOracle};
 pub use problem::Problem;

@@ -1,17 +1,24 @@
 //! What the black-box methods ask: how much is lost, is that a cut, what must survive.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::LOSS_TOLERANCE;
+use crate::analysis::Cancelled;
 
 /// The loss of the target when a set of units is removed: the production rules behind every
-/// method here. Monotone in the set, between 0 and 1, deterministic.
+/// method here. Monotone in the set, between 0 and 1, deterministic. On a graph of millions of flows
+/// one question can take seconds, so each may end with [`Cancelled`].
 pub trait LossOracle: Sync {
     /// Number of units.
     fn unit_count(&self) -> usize;
 
     /// Loss of the target if these units (ascending) are removed.
-    fn loss(&self, removed: &[u32]) -> f64;
+    ///
+    /// # Errors
+    /// Whoever made the oracle asks to stop.
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled>;
 
     /// What one question costs, in about a nanosecond.
     fn effort(&self) -> u64 {
@@ -19,7 +26,10 @@ pub trait LossOracle: Sync {
     }
 
     /// Losses of many sets, in their order.
-    fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
+    ///
+    /// # Errors
+    /// As [`LossOracle::loss`].
+    fn losses(&self, sets: &[Vec<u32>]) -> Result<Vec<f64>, Cancelled> {
         sets.par_iter().map(|set| self.loss(set)).collect()
     }
 
@@ -37,7 +47,10 @@ pub trait CutTest: Sync {
     fn unit_count(&self) -> usize;
 
     /// True if removing these units (ascending) is enough.
-    fn is_cut(&self, removed: &[u32]) -> bool;
+    ///
+    /// # Errors
+    /// Whoever made the test asks to stop.
+    fn is_cut(&self, removed: &[u32]) -> Result<bool, Cancelled>;
 
     /// What one question costs, in about a nanosecond.
     fn effort(&self) -> u64 {
@@ -54,19 +67,28 @@ pub trait CutTest: Sync {
     /// How much each unit does by itself, if that is known: searches take strong units first, so
     /// that what is left once they are kept safe is soon seen to be too weak. A matter of speed, not
     /// of results. Empty: unknown.
-    fn strengths(&self) -> Vec<f64> {
-        Vec::new()
+    ///
+    /// # Errors
+    /// As [`CutTest::is_cut`].
+    fn strengths(&self) -> Result<Vec<f64>, Cancelled> {
+        Ok(Vec::new())
     }
 
     /// As [`CutTest::is_cut`] for several sets, in their order.
-    fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
+    ///
+    /// # Errors
+    /// As [`CutTest::is_cut`].
+    fn are_cuts(&self, sets: &[Vec<u32>]) -> Result<Vec<bool>, Cancelled> {
         sets.iter().map(|set| self.is_cut(set)).collect()
     }
 
     /// As [`CutTest::is_cut`], and whether `extra` more units can still make it one.
-    fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
+    ///
+    /// # Errors
+    /// As [`CutTest::is_cut`].
+    fn verdict(&self, removed: &[u32], extra: usize) -> Result<Verdict, Cancelled> {
         let _ = extra;
-        if self.is_cut(removed) { Verdict::Cut } else { Verdict::Open }
+        Ok(if self.is_cut(removed)? { Verdict::Cut } else { Verdict::Open })
     }
 }
 
@@ -88,26 +110,36 @@ const MOST_SINGLES: u64 = 5_000_000_000;
 pub struct AtLeast<'a, O: LossOracle + ?Sized> {
     oracle: &'a O,
     loss: f64,
-    /// Losses of single units, largest first, where losses are subadditive.
-    singles: Vec<f64>,
+    singles: OnceLock<Singles>,
 }
 
-/// Losses of single units; none if they would take more work than the search that they shorten.
-fn singles(oracle: &(impl LossOracle + ?Sized)) -> Vec<f64> {
-    let work = oracle.effort().saturating_mul(oracle.unit_count() as u64);
-    if work > MOST_SINGLES {
-        return Vec::new();
-    }
-    let sets: Vec<Vec<u32>> = (0..oracle.unit_count() as u32).map(|u| vec![u]).collect();
-    oracle.losses(&sets)
+/// Losses of single units; none where they would take more work than the search that they shorten.
+struct Singles {
+    by_unit: Vec<f64>,
+    /// Largest first, where losses are subadditive.
+    sorted: Vec<f64>,
 }
 
 impl<'a, O: LossOracle + ?Sized> AtLeast<'a, O> {
     /// The question whether the loss reaches `loss` (within 1e-9).
     pub fn new(oracle: &'a O, loss: f64) -> Self {
-        let mut singles = if oracle.subadditive() { singles(oracle) } else { Vec::new() };
-        singles.sort_by(|a, b| b.total_cmp(a));
-        Self { oracle, loss, singles }
+        Self { oracle, loss, singles: OnceLock::new() }
+    }
+
+    fn singles(&self) -> Result<&Singles, Cancelled> {
+        if let Some(known) = self.singles.get() {
+            return Ok(known);
+        }
+        let count = self.oracle.unit_count();
+        let by_unit = match self.oracle.effort().saturating_mul(count as u64) {
+            ..=MOST_SINGLES => {
+                self.oracle.losses(&(0..count as u32).map(|u| vec![u]).collect::<Vec<_>>())?
+            }
+            _ => Vec::new(),
+        };
+        let mut sorted = if self.oracle.subadditive() { by_unit.clone() } else { Vec::new() };
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        Ok(self.singles.get_or_init(|| Singles { by_unit, sorted }))
     }
 }
 
@@ -116,34 +148,35 @@ impl<O: LossOracle + ?Sized> CutTest for AtLeast<'_, O> {
         self.oracle.unit_count()
     }
 
-    fn is_cut(&self, removed: &[u32]) -> bool {
-        self.oracle.loss(removed) >= self.loss - LOSS_TOLERANCE
+    fn is_cut(&self, removed: &[u32]) -> Result<bool, Cancelled> {
+        Ok(self.oracle.loss(removed)? >= self.loss - LOSS_TOLERANCE)
     }
 
     fn effort(&self) -> u64 {
         self.oracle.effort()
     }
 
-    fn strengths(&self) -> Vec<f64> {
-        singles(self.oracle)
+    fn strengths(&self) -> Result<Vec<f64>, Cancelled> {
+        Ok(self.singles()?.by_unit.clone())
     }
 
-    fn are_cuts(&self, sets: &[Vec<u32>]) -> Vec<bool> {
-        let losses = self.oracle.losses(sets);
-        losses.into_iter().map(|loss| loss >= self.loss - LOSS_TOLERANCE).collect()
+    fn are_cuts(&self, sets: &[Vec<u32>]) -> Result<Vec<bool>, Cancelled> {
+        let losses = self.oracle.losses(sets)?;
+        Ok(losses.into_iter().map(|loss| loss >= self.loss - LOSS_TOLERANCE).collect())
     }
 
-    fn verdict(&self, removed: &[u32], extra: usize) -> Verdict {
-        let loss = self.oracle.loss(removed);
+    fn verdict(&self, removed: &[u32], extra: usize) -> Result<Verdict, Cancelled> {
+        let loss = self.oracle.loss(removed)?;
         if loss >= self.loss - LOSS_TOLERANCE {
-            return Verdict::Cut;
+            return Ok(Verdict::Cut);
         }
-        let most: f64 = self.singles.iter().take(extra).sum();
-        if self.singles.is_empty() || loss + most >= self.loss - 2.0 * LOSS_TOLERANCE {
+        let singles = &self.singles()?.sorted;
+        let most: f64 = singles.iter().take(extra).sum();
+        Ok(if singles.is_empty() || loss + most >= self.loss - 2.0 * LOSS_TOLERANCE {
             Verdict::Open
         } else {
             Verdict::Hopeless
-        }
+        })
     }
 }
 
@@ -174,13 +207,16 @@ pub(super) fn subset(a: &[u32], b: &[u32]) -> bool {
 /// `removed` and not `safe`, minimal with respect to single members (all cuts that avoid the safe
 /// units hit it). Asks the test about m log(n/m) questions, far fewer where structure helps. Once
 /// `calls` reaches `limit` the set is returned as it is: right, but not minimal.
+///
+/// # Errors
+/// The test is asked to stop.
 pub(super) fn minimal_path_set(
     test: &(impl CutTest + ?Sized),
     removed: &[u32],
     safe: &[bool],
     calls: &mut u64,
     limit: u64,
-) -> Vec<u32> {
+) -> Result<Vec<u32>, Cancelled> {
     let structural = test.path_set(removed, safe);
     let from_structure = structural.is_some();
     let open: Vec<u32> = structural.unwrap_or_else(|| {
@@ -198,7 +234,7 @@ pub(super) fn minimal_path_set(
         (0..kept.len() as u32).filter(|&u| !kept[u as usize] && !safe[u as usize]).collect()
     };
     if from_structure && open.len() > 64 {
-        return open;
+        return Ok(open);
     }
     let mut block = if from_structure { 1 } else { open.len().div_ceil(2).max(1) };
     let mut undecided = open;
@@ -214,7 +250,7 @@ pub(super) fn minimal_path_set(
             is_kept[u as usize] = false;
         }
         *calls += 1;
-        if !test.is_cut(&gone(&is_kept)) {
+        if !test.is_cut(&gone(&is_kept))? {
             undecided.truncate(undecided.len() - size);
             block = (block * 2).min(undecided.len().max(1));
             continue;
@@ -229,17 +265,20 @@ pub(super) fn minimal_path_set(
         block = (size / 2).max(1);
     }
     path.sort_unstable();
-    path
+    Ok(path)
 }
 
 /// Drops units of a cut one by one while it stays a cut: a minimal cut set inside it.
-pub fn shrink(test: &(impl CutTest + ?Sized), cut: &[u32]) -> Vec<u32> {
+///
+/// # Errors
+/// The test is asked to stop.
+pub fn shrink(test: &(impl CutTest + ?Sized), cut: &[u32]) -> Result<Vec<u32>, Cancelled> {
     let mut set = cut.to_vec();
     for &unit in cut {
         let smaller: Vec<u32> = set.iter().copied().filter(|&u| u != unit).collect();
-        if test.is_cut(&smaller) {
+        if test.is_cut(&smaller)? {
             set = smaller;
         }
     }
-    set
+    Ok(set)
 }

@@ -13,12 +13,10 @@
 //! The property test "loss of each cut equals the engine's" binds the two. Diagrams are built from
 //! this structure: failure graphs (dag.rs) if every node is up or down, levels.rs otherwise.
 
-use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dag::{FailureGraph, Gate, inputs_first};
-use super::evaluate::{LANES, Plan};
-use super::oracle::LossOracle;
+use super::evaluate::Plan;
 use super::{LOSS_TOLERANCE, Semantics, SetError, check_threshold};
 use crate::analysis::impact::ImpactModel;
 use crate::analysis::impact::rationing::{Classes, Ration};
@@ -615,37 +613,4 @@ impl<'a> Served<'a> {
 /// Share of an offer that arrives if its supplier runs at a level.
 pub(super) fn delivered(ration: Ration, level: f64) -> f64 {
     1.0 - ration.loss(1.0 - level)
-}
-
-impl LossOracle for Problem {
-    fn unit_count(&self) -> usize {
-        self.units.len()
-    }
-
-    fn loss(&self, removed: &[u32]) -> f64 {
-        let level = self.levels(removed);
-        let kept: f64 = self.targets.iter().map(|&(node, w)| w * level[node as usize]).sum();
-        (1.0 - kept).clamp(0.0, 1.0)
-    }
-
-    fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
-        sets.par_chunks(LANES).flat_map_iter(|chunk| self.losses_in_lanes(chunk)).collect()
-    }
-
-    fn effort(&self) -> u64 {
-        let rounds = if self.has_loop() { 40 } else { 4 };
-        rounds * self.plan.size() + 10 * self.units.len() as u64
-    }
-
-    fn subadditive(&self) -> bool {
-        self.semantics == Semantics::Collapse
-            && self.markets.is_empty()
-            && self.nodes.iter().flatten().all(|group| {
-                let total: f64 = group.offers.iter().map(|o| o.share).sum();
-                !matches!(group.response, Response::Threshold(_))
-                    && group.stock == 0.0
-                    && total <= 1.0 + LOSS_TOLERANCE
-                    && group.offers.iter().all(|o| o.ration == Ration::PROPORTIONAL)
-            })
-    }
 }

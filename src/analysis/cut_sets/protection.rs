@@ -10,7 +10,7 @@ use super::hitting_set::HittingSet;
 use super::oracle::{CutTest, LossOracle};
 use super::worst_case::{WorstCase, worst_case};
 use super::{Budget, LOSS_TOLERANCE, SetError, Status, check_costs};
-use crate::analysis::Progress;
+use crate::analysis::{Cancelled, Progress};
 
 /// The cheapest way to be safe.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,7 +162,8 @@ pub fn protect<T: CutTest + ?Sized>(
         }
         let cut = find_cut(test, max_size, &safe, budget, progress)?;
         // Fewer members make a stronger demand.
-        Ok(cut.map(|cut| super::oracle::shrink(test, &cut)).map(|cut| (cut.clone(), cut)))
+        let cut = cut.map(|cut| super::oracle::shrink(test, &cut)).transpose()?;
+        Ok(cut.map(|cut| (cut.clone(), cut)))
     })
 }
 
@@ -173,7 +174,10 @@ pub trait InvestmentOracle: Sync {
     /// Number of units.
     fn unit_count(&self) -> usize;
     /// Loss if these units are removed after these options were bought (both ascending).
-    fn loss(&self, bought: &[u32], removed: &[u32]) -> f64;
+    ///
+    /// # Errors
+    /// Whoever made the oracle asks to stop.
+    fn loss(&self, bought: &[u32], removed: &[u32]) -> Result<f64, Cancelled>;
 }
 
 /// An investment oracle with the purchase fixed.
@@ -186,7 +190,7 @@ impl<O: InvestmentOracle + ?Sized> LossOracle for Bought<'_, O> {
     fn unit_count(&self) -> usize {
         self.oracle.unit_count()
     }
-    fn loss(&self, removed: &[u32]) -> f64 {
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
         self.oracle.loss(self.bought, removed)
     }
 }
@@ -246,7 +250,7 @@ pub fn invest<O: InvestmentOracle + ?Sized>(
                 continue;
             }
             let with = super::oracle::joined(&more, option);
-            if reaches(oracle.loss(&with, &worst.units)) {
+            if reaches(oracle.loss(&with, &worst.units)?) {
                 more = with;
             } else {
                 needed.push(option);

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::oracle::{LossOracle, joined};
 use super::{Budget, LOSS_TOLERANCE, SetError, Status, bounded::allowed_calls, check_costs};
-use crate::analysis::Progress;
+use crate::analysis::{Cancelled, Progress};
 
 /// Path sets remembered.
 const POOL: usize = 512;
@@ -39,6 +39,22 @@ pub struct WorstCase {
     pub calls: u64,
 }
 
+impl WorstCase {
+    /// Time was over before anything was known.
+    fn unknown() -> Self {
+        Self {
+            units: Vec::new(),
+            loss: 0.0,
+            cost: 0.0,
+            upper_bound: 1.0,
+            gap: 1.0,
+            greedy_loss: 0.0,
+            status: Status::Bounds { lower: 0.0, upper: 1.0, limit: "the time given".into() },
+            calls: 0,
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Best {
     units: Vec<u32>,
@@ -48,6 +64,12 @@ struct Best {
 enum End {
     Budget,
     Cancelled,
+}
+
+impl From<Cancelled> for End {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
 }
 
 struct Search<'a, O: LossOracle + ?Sized> {
@@ -71,8 +93,8 @@ impl<O: LossOracle + ?Sized> Search<'_, O> {
             return Err(End::Budget);
         }
         self.calls += 1;
-        self.progress.check().map_err(|_| End::Cancelled)?;
-        Ok(self.oracle.loss(set))
+        self.progress.check()?;
+        Ok(self.oracle.loss(set)?)
     }
 
     /// Most that `room` of budget can add to a loss.
@@ -203,9 +225,6 @@ pub fn worst_case<O: LossOracle + ?Sized>(
     let limit = allowed_calls(oracle.effort(), budget);
     let affordable: Vec<u32> =
         (0..n as u32).filter(|&u| costs[u as usize] <= budget_cost + 1e-9).collect();
-    let none = oracle.loss(&[]);
-    let single_sets: Vec<Vec<u32>> = affordable.iter().map(|&u| vec![u]).collect();
-    let all = oracle.loss(&affordable);
     let mut calls = 2 + affordable.len() as u64;
     if affordable.len() as u64 > limit {
         return Err(SetError::TooMany {
@@ -215,7 +234,12 @@ pub fn worst_case<O: LossOracle + ?Sized>(
             budget: limit as f64,
         });
     }
-    let losses = oracle.losses(&single_sets);
+    let single_sets: Vec<Vec<u32>> = affordable.iter().map(|&u| vec![u]).collect();
+    let start = || Ok((oracle.loss(&[])?, oracle.loss(&affordable)?, oracle.losses(&single_sets)?));
+    let (none, all, losses) = match start() {
+        Err(Cancelled) if progress.out_of_time() => return Ok(WorstCase::unknown()),
+        known => known.map_err(SetError::Cancelled)?,
+    };
     let mut singles: Vec<f64> = Vec::new();
     let least_cost = affordable.iter().map(|&u| costs[u as usize]).fold(f64::INFINITY, f64::min);
     let mut upper = all;
@@ -274,14 +298,17 @@ pub fn worst_case<O: LossOracle + ?Sized>(
         }
     }
     // Members that add nothing are no part of the answer.
+    let reached = best.loss;
     for unit in best.units.clone() {
         let rest: Vec<u32> = best.units.iter().copied().filter(|&u| u != unit).collect();
         calls += 1;
-        if oracle.loss(&rest) >= best.loss - LOSS_TOLERANCE {
-            best.units = rest;
+        match oracle.loss(&rest) {
+            Ok(loss) if loss >= reached - LOSS_TOLERANCE => best = Best { units: rest, loss },
+            Ok(_) => {}
+            Err(Cancelled) if progress.out_of_time() => break,
+            Err(cancelled) => return Err(cancelled.into()),
         }
     }
-    best.loss = oracle.loss(&best.units);
     let gap = (upper - best.loss).max(0.0);
     let status = if gap <= LOSS_TOLERANCE {
         Status::Exact
@@ -313,10 +340,9 @@ fn explore<O: LossOracle + ?Sized>(
 ) -> Result<(Best, bool, u64), SetError> {
     let n = search.oracle.unit_count();
     let nothing = FixedBitSet::with_capacity(n);
-    let cancelled = || SetError::Cancelled(crate::analysis::Cancelled);
     let path = match search.grow(&nothing, &nothing) {
         Ok(path) => path,
-        Err(End::Cancelled) if !search.progress.out_of_time() => return Err(cancelled()),
+        Err(End::Cancelled) if !search.progress.out_of_time() => return Err(Cancelled.into()),
         Err(_) => return Ok((search.best, false, search.calls)),
     };
     let roots: Vec<u32> =
@@ -345,7 +371,9 @@ fn explore<O: LossOracle + ?Sized>(
         for (best, paths, calls, end) in results {
             total += calls;
             match end {
-                Err(End::Cancelled) if !search.progress.out_of_time() => return Err(cancelled()),
+                Err(End::Cancelled) if !search.progress.out_of_time() => {
+                    return Err(Cancelled.into());
+                }
                 Err(_) => done = false,
                 Ok(()) => {}
             }
@@ -387,7 +415,10 @@ fn greedy<O: LossOracle + ?Sized>(
         }
         let sets: Vec<Vec<u32>> = open.iter().map(|&u| joined(&best.units, u)).collect();
         *calls += sets.len() as u64;
-        let losses = oracle.losses(&sets);
+        let losses = match oracle.losses(&sets) {
+            Err(Cancelled) if progress.out_of_time() => return Ok(best),
+            losses => losses?,
+        };
         let gain = |i: usize| (losses[i] - best.loss) / costs[open[i] as usize];
         let Some(i) = (0..open.len()).max_by(|&a, &b| gain(a).total_cmp(&gain(b)).then(b.cmp(&a)))
         else {
@@ -429,7 +460,10 @@ fn swap<O: LossOracle + ?Sized>(
         }
         progress.check()?;
         *calls += sets.len() as u64;
-        let losses = oracle.losses(&sets);
+        let losses = match oracle.losses(&sets) {
+            Err(Cancelled) if progress.out_of_time() => return Ok(best),
+            losses => losses?,
+        };
         let Some(i) =
             (0..sets.len()).max_by(|&a, &b| losses[a].total_cmp(&losses[b]).then(b.cmp(&a)))
         else {

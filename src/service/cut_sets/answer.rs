@@ -12,9 +12,9 @@ use super::explain::{Sentences, SetView, enumerated, percent};
 use super::found::{DEFAULT_LIMIT, Found, Sets, Values};
 use super::ground::{Ground, set_error};
 use super::units::Units;
-use crate::analysis::Progress;
 use crate::analysis::cut_sets::importance::probability_of_more_than;
 use crate::analysis::cut_sets::{Budget, Family, LossOracle, Problem, Semantics, Status};
+use crate::analysis::{Cancelled, Progress};
 use crate::service::ServiceError;
 use crate::service::impacts::ENGINE;
 
@@ -266,14 +266,25 @@ pub fn values(
 }
 
 /// Losses of listed sets.
-pub fn losses(ground: &Ground, found: &Found, sets: &[Vec<u32>]) -> Vec<f64> {
+///
+/// # Errors
+/// Cancelled.
+pub fn losses(
+    ground: &Ground,
+    found: &Found,
+    sets: &[Vec<u32>],
+    progress: &Progress,
+) -> Result<Vec<f64>, Cancelled> {
     match found.same_loss {
-        Some(loss) => vec![loss; sets.len()],
-        None => ground.oracle().losses(sets),
+        Some(loss) => Ok(vec![loss; sets.len()]),
+        None => ground.oracle(progress).losses(sets),
     }
 }
 
 /// One listed set without chains.
+///
+/// # Errors
+/// Cancelled.
 pub fn view(
     sentences: &Sentences<'_>,
     ground: &Ground,
@@ -281,15 +292,16 @@ pub fn view(
     set: &[u32],
     loss: f64,
     rank: u64,
-) -> SetView {
+    progress: &Progress,
+) -> Result<SetView, Cancelled> {
     let bootstrap = ground.semantics == Semantics::Bootstrap;
-    SetView {
+    Ok(SetView {
         rank,
         units: ground.names(set),
         size: set.len(),
         cost: set.iter().map(|&u| values.costs[u as usize]).sum(),
         loss,
-        collapse_loss: bootstrap.then(|| ground.engine().loss(set)),
+        collapse_loss: bootstrap.then(|| ground.engine(progress).loss(set)).transpose()?,
         probability: values
             .probabilities
             .as_ref()
@@ -298,7 +310,7 @@ pub fn view(
         chains: None,
         scenario: None,
         link: None,
-    }
+    })
 }
 
 /// Numbers of sets by size (index = size), as far as known.
@@ -375,12 +387,12 @@ pub fn answer(
     }
     let shown = BigUint::from(listed.len());
     let next_cursor = (shown < count && limit > 0).then(|| (frame.cursor)(listed.len() as u64));
-    let lost = losses(ground, found, &listed);
+    let lost = losses(ground, found, &listed, progress)?;
     let sentences = Sentences::new(ground, frame.common);
     let explained = body.explain.unwrap_or_else(|| sentences.usual());
     let mut cut_sets = Vec::with_capacity(listed.len());
     for (i, (set, &lost)) in listed.iter().zip(&lost).enumerate() {
-        let mut view = view(&sentences, ground, values, set, lost, i as u64 + 1);
+        let mut view = view(&sentences, ground, values, set, lost, i as u64 + 1, progress)?;
         view.link = Some(format!("/v1/cut-sets/{id}/sets/{}/impact", i + 1));
         if i < explained {
             sentences.explain(&mut view, set, progress)?;
@@ -584,7 +596,7 @@ fn enumerate(
     progress: &Progress,
 ) -> Result<Option<(ExpectedLoss, Vec<f64>)>, ServiceError> {
     let n = p.len();
-    let oracle = ground.oracle();
+    let oracle = ground.oracle(progress);
     let pairs = (n * n.saturating_sub(1) / 2) as f64;
     if pairs > EXPECTED_SETS || pairs * oracle.effort() as f64 > 2e9 {
         return Ok(None);
@@ -594,8 +606,7 @@ fn enumerate(
     for u in 0..n as u32 {
         sets.extend((u + 1..n as u32).map(|v| vec![u, v]));
     }
-    let losses = oracle.losses(&sets);
-    progress.check()?;
+    let losses = oracle.losses(&sets)?;
     // Probability that exactly these units are lost, given what is known of one of them.
     let exactly = |set: &[u32], given: Option<u32>| -> f64 {
         (0..n as u32)

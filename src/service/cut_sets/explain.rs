@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use super::ask::Common;
 use super::ground::Ground;
 use crate::analysis::Progress;
+use crate::analysis::cut_sets::engine::removal;
 use crate::analysis::impact::explain::{Explainer, Labels};
 use crate::model::scenario::ScenarioBody;
 use crate::service::ServiceError;
@@ -115,7 +116,7 @@ impl<'a> Sentences<'a> {
         progress: &Progress,
     ) -> Result<(), ServiceError> {
         let ground = self.ground;
-        let shocks = ground.engine().shocks(set);
+        let shocks = removal(&ground.units.members, set);
         let prepared = ground.model.prepare(&shocks);
         let solution = ground.model.solve_limit(&prepared, progress)?;
         view.scenario = Some(ground.scenario(&self.common, set));

@@ -11,10 +11,10 @@ use super::ask::{CheapestCutBody, WorstCaseBody};
 use super::explain::{Sentences, SetView, percent};
 use super::found::{Values, timed};
 use super::ground::{Ground, set_error, threshold};
-use crate::analysis::Progress;
 use crate::analysis::cut_sets::cheapest::cheapest_cuts;
 use crate::analysis::cut_sets::worst_case::{WorstCase, worst_case};
 use crate::analysis::cut_sets::{AtLeast, LossOracle, Semantics, Status, check_costs};
+use crate::analysis::{Cancelled, Progress};
 use crate::service::ServiceError;
 use crate::service::impacts::{ENGINE, ModelCache};
 
@@ -163,6 +163,9 @@ pub struct CheapestCutAnswer {
 }
 
 /// The view of one set that stands alone.
+///
+/// # Errors
+/// Cancelled.
 pub fn lone_view(
     ground: &Ground,
     sentences: &Sentences<'_>,
@@ -170,9 +173,10 @@ pub fn lone_view(
     set: &[u32],
     loss: f64,
     rank: u64,
-) -> SetView {
+    progress: &Progress,
+) -> Result<SetView, Cancelled> {
     let values = Values { costs: costs.to_vec(), probabilities: None };
-    super::answer::view(sentences, ground, &values, set, loss, rank)
+    super::answer::view(sentences, ground, &values, set, loss, rank, progress)
 }
 
 /// What is true of every answer on this ground.
@@ -226,7 +230,7 @@ pub fn worst(
     let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, costs.len()).map_err(error)?;
     let budget = body.limits.budget();
-    let oracle = ground.oracle();
+    let oracle = ground.oracle(progress);
     let stated = (!body.costs.is_empty()).then_some(&costs[..]);
     let worst = timed(body.limits.seconds, progress, || {
         worst_case(&oracle, stated, allowed, &budget, progress)
@@ -255,7 +259,7 @@ pub fn worst(
         ));
     }
     let sentences = Sentences::new(&ground, common);
-    let mut set = lone_view(&ground, &sentences, &costs, &worst.units, worst.loss, 1);
+    let mut set = lone_view(&ground, &sentences, &costs, &worst.units, worst.loss, 1, progress)?;
     sentences.explain(&mut set, &worst.units, progress)?;
     let info = question.snapshot.info();
     let proof = if status == "exact" { "; nothing within the budget is worse" } else { "" };
@@ -308,9 +312,9 @@ pub fn cheapest(
     let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
     check_costs(&costs, costs.len()).map_err(error)?;
     let budget = body.limits.budget();
-    let oracle = ground.oracle();
+    let oracle = ground.oracle(progress);
     let everything: Vec<u32> = (0..ground.units.len() as u32).collect();
-    let greatest_loss = oracle.loss(&everything);
+    let greatest_loss = oracle.loss(&everything)?;
     let graph = ground.failure_graph(loss);
     let count = body.limit.unwrap_or(1).max(1);
     let found = timed(body.limits.seconds, progress, || match &graph {
@@ -322,12 +326,12 @@ pub fn cheapest(
     let sets: Vec<Vec<u32>> = found.cuts.iter().map(|cut| cut.units.clone()).collect();
     let losses = match &graph {
         Some(_) if ground.target.nodes.len() == 1 => vec![1.0; sets.len()],
-        _ => oracle.losses(&sets),
+        _ => oracle.losses(&sets)?,
     };
     let sentences = Sentences::new(&ground, common);
     let mut cuts = Vec::with_capacity(sets.len());
     for (i, (set, loss)) in sets.iter().zip(losses).enumerate() {
-        let mut view = lone_view(&ground, &sentences, &costs, set, loss, i as u64 + 1);
+        let mut view = lone_view(&ground, &sentences, &costs, set, loss, i as u64 + 1, progress)?;
         if i < sentences.usual() {
             sentences.explain(&mut view, set, progress)?;
         }

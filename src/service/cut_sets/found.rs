@@ -93,9 +93,9 @@ pub fn find(
 ) -> Result<Found, ServiceError> {
     let error = |e| set_error(e, Some(&ground.units));
     let budget = body.limits.budget();
-    let oracle = ground.oracle();
+    let oracle = ground.oracle(progress);
     let everything: Vec<u32> = (0..ground.units.len() as u32).collect();
-    let greatest_loss = oracle.loss(&everything);
+    let greatest_loss = oracle.loss(&everything)?;
     let mut found = Found {
         sets: Sets::List(Vec::new()),
         status: Status::Exact,
@@ -143,7 +143,6 @@ pub fn find(
     }
     let seconds =
         if graph.is_some() || ground.problem.is_some() { half } else { body.limits.seconds };
-    let test = AtLeast::new(&oracle, loss);
     if body.max_size.is_none() && body.order != SetOrder::Size {
         let costs = match (body.order, &values.probabilities) {
             (SetOrder::Probability, Some(p)) => rarity(p),
@@ -152,7 +151,7 @@ pub fn find(
         let count = body.limit.unwrap_or(DEFAULT_LIMIT);
         let cheapest = timed(seconds, progress, || match &graph {
             Some(graph) => cheapest_cuts(graph, &costs, count, &budget, progress),
-            None => cheapest_cuts(&test, &costs, count, &budget, progress),
+            None => cheapest_cuts(&AtLeast::new(&oracle, loss), &costs, count, &budget, progress),
         })
         .map_err(error)?;
         progress.renew();
@@ -174,7 +173,7 @@ pub fn find(
     let size = body.max_size.unwrap_or(DEFAULT_SIZE);
     let Bounded { sets, status, .. } = timed(seconds, progress, || match &graph {
         Some(graph) => minimal_cut_sets(graph, size, &budget, progress),
-        None => minimal_cut_sets(&test, size, &budget, progress),
+        None => minimal_cut_sets(&AtLeast::new(&oracle, loss), size, &budget, progress),
     })
     .map_err(error)?;
     progress.renew();

@@ -6,10 +6,11 @@ use super::ask::Common;
 use super::units::Units;
 use crate::analysis::cut_sets::problem::{Problem, Reading};
 use crate::analysis::cut_sets::{
-    EngineOracle, FailureGraph, LossOracle, Semantics, SetError, check_threshold,
+    EngineOracle, FailureGraph, LossOracle, Semantics, SetError, Watched, check_threshold,
 };
 use crate::analysis::impact::rationing::rations;
 use crate::analysis::impact::{ImpactModel, TargetNodes};
+use crate::analysis::{Cancelled, Progress};
 use crate::graph::Snapshot;
 use crate::model::scenario::{Mode, ScenarioBody, Target};
 use crate::model::selector::Selector;
@@ -162,17 +163,18 @@ impl Ground {
         Ok(())
     }
 
-    /// Losses of the target: by the structure where there is one, else by the engine.
-    pub fn oracle(&self) -> Oracle<'_> {
+    /// Losses of the target: by the structure where there is one, else by the engine. Evaluations
+    /// stop when `progress` asks for it.
+    pub fn oracle<'a>(&'a self, progress: &'a Progress) -> Oracle<'a> {
         match &self.problem {
-            Some(problem) => Oracle::Structure(problem),
-            None => Oracle::Engine(self.engine()),
+            Some(problem) => Oracle::Structure(problem.watched(progress)),
+            None => Oracle::Engine(self.engine(progress)),
         }
     }
 
     /// Losses by the engine.
-    pub fn engine(&self) -> EngineOracle<'_> {
-        EngineOracle::new(&self.model, &self.target, &self.units.members, false)
+    pub fn engine(&self, progress: &Progress) -> EngineOracle<'_> {
+        EngineOracle::new(&self.model, &self.target, &self.units.members, false, progress)
     }
 
     /// The failure graph of the question, if every node is up or down.
@@ -209,7 +211,7 @@ impl Ground {
 /// Whoever knows the losses.
 pub enum Oracle<'a> {
     /// The compiled structure.
-    Structure(&'a Problem),
+    Structure(Watched<'a>),
     /// The impact engine.
     Engine(EngineOracle<'a>),
 }
@@ -222,7 +224,7 @@ impl LossOracle for Oracle<'_> {
         }
     }
 
-    fn loss(&self, removed: &[u32]) -> f64 {
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
         match self {
             Self::Structure(problem) => problem.loss(removed),
             Self::Engine(engine) => engine.loss(removed),
@@ -236,7 +238,7 @@ impl LossOracle for Oracle<'_> {
         }
     }
 
-    fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
+    fn losses(&self, sets: &[Vec<u32>]) -> Result<Vec<f64>, Cancelled> {
         match self {
             Self::Structure(problem) => problem.losses(sets),
             Self::Engine(engine) => engine.losses(sets),

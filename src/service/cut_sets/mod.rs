@@ -129,12 +129,13 @@ impl Solved {
         explain: usize,
         progress: &Progress,
     ) -> Result<Vec<SetView>, ServiceError> {
-        let losses = answer::losses(&self.ground, &self.found, sets);
+        let losses = answer::losses(&self.ground, &self.found, sets, progress)?;
         let sentences = Sentences::new(&self.ground, self.question.ask.common());
         let mut views = Vec::with_capacity(sets.len());
         for (i, (set, loss)) in sets.iter().zip(losses).enumerate() {
             let rank = rank + i as u64;
-            let mut view = answer::view(&sentences, &self.ground, &self.values, set, loss, rank);
+            let mut view =
+                answer::view(&sentences, &self.ground, &self.values, set, loss, rank, progress)?;
             view.link = Some(format!("/v1/cut-sets/{}/sets/{rank}/impact", self.question.id));
             if i < explain {
                 sentences.explain(&mut view, set, progress)?;

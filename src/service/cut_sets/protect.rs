@@ -15,13 +15,13 @@ use super::explain::percent;
 use super::extremes::{CurvePoint, general_warnings};
 use super::found::timed;
 use super::ground::{Ground, set_error, threshold};
-use crate::analysis::Progress;
 use crate::analysis::cut_sets::protection::{self, InvestmentOracle, Protection, invest};
 use crate::analysis::cut_sets::worst_case::{WorstCase, worst_case};
 use crate::analysis::cut_sets::{
     AtLeast, Budget, EngineOracle, Family, LossOracle, Semantics, SetError,
 };
 use crate::analysis::impact::{ImpactModel, TargetNodes};
+use crate::analysis::{Cancelled, Progress};
 use crate::graph::Snapshot;
 use crate::model::scenario::{ModelOptions, Response, Substitution};
 use crate::model::{Change, Figure, FlowRecord, NodeRecord, Record};
@@ -137,13 +137,13 @@ impl<O: LossOracle> LossOracle for Exposed<'_, O> {
     fn unit_count(&self) -> usize {
         self.open.len()
     }
-    fn loss(&self, removed: &[u32]) -> f64 {
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
         self.oracle.loss(&self.whole(removed))
     }
     fn effort(&self) -> u64 {
         self.oracle.effort()
     }
-    fn losses(&self, sets: &[Vec<u32>]) -> Vec<f64> {
+    fn losses(&self, sets: &[Vec<u32>]) -> Result<Vec<f64>, Cancelled> {
         let sets: Vec<Vec<u32>> = sets.iter().map(|set| self.whole(set)).collect();
         self.oracle.losses(&sets)
     }
@@ -168,7 +168,7 @@ pub fn protect(
     let error = |e| set_error(e, Some(&ground.units));
     let budget = body.limits.budget();
     let size = body.max_size.unwrap_or(1).min(ground.units.len());
-    let oracle = ground.oracle();
+    let oracle = ground.oracle(progress);
     let points = |worst: &[WorstCase]| -> Vec<CurvePoint> {
         worst.iter().enumerate().map(|(k, w)| CurvePoint::new(&ground, k, w)).collect()
     };
@@ -203,7 +203,7 @@ pub fn protect(
         (choice, LossCurve { before, after })
     } else {
         let costs = option_costs(body)?;
-        let plans = Plans::new(&ground, body)?;
+        let plans = Plans::new(&ground, body, progress)?;
         let result = timed(body.limits.seconds, progress, || {
             invest(&plans, size, CURVE, loss, &costs, &budget, progress)
         })
@@ -257,7 +257,7 @@ pub fn protect(
     let sets: Vec<Vec<u32>> = choice.attacks.iter().take(100).cloned().collect();
     let attacks = sets
         .iter()
-        .zip(oracle.losses(&sets))
+        .zip(oracle.losses(&sets)?)
         .map(|(set, loss)| Attack { units: ground.names(set), size: set.len(), loss })
         .collect();
     let info = question.snapshot.info();
@@ -377,6 +377,7 @@ struct Plans<'a> {
     model: &'a ModelOptions,
     made: Mutex<FxHashMap<Vec<u32>, Arc<Plan>>>,
     failed: Mutex<Option<ServiceError>>,
+    progress: &'a Progress,
 }
 
 struct Plan {
@@ -386,13 +387,18 @@ struct Plan {
 }
 
 impl<'a> Plans<'a> {
-    fn new(ground: &'a Ground, body: &'a ProtectionBody) -> Result<Self, ServiceError> {
+    fn new(
+        ground: &'a Ground,
+        body: &'a ProtectionBody,
+        progress: &'a Progress,
+    ) -> Result<Self, ServiceError> {
         let plans = Self {
             ground,
             options: &body.options,
             model: &body.model,
             made: Mutex::default(),
             failed: Mutex::default(),
+            progress,
         };
         // Whatever is wrong with an option shows here, by its name.
         for i in 0..body.options.len() as u32 {
@@ -562,10 +568,11 @@ impl InvestmentOracle for Plans<'_> {
         self.ground.units.len()
     }
 
-    fn loss(&self, bought: &[u32], removed: &[u32]) -> f64 {
+    fn loss(&self, bought: &[u32], removed: &[u32]) -> Result<f64, Cancelled> {
         // What cannot be made counts as no help; the question fails with its error afterwards.
-        self.plan(bought).map_or(1.0, |plan| {
-            EngineOracle::new(&plan.model, &plan.target, &plan.units, true).loss(removed)
+        self.plan(bought).map_or(Ok(1.0), |plan| {
+            EngineOracle::new(&plan.model, &plan.target, &plan.units, true, self.progress)
+                .loss(removed)
         })
     }
 }
@@ -580,10 +587,10 @@ impl LossOracle for Alone<'_> {
     fn unit_count(&self) -> usize {
         self.plans.unit_count()
     }
-    fn loss(&self, removed: &[u32]) -> f64 {
+    fn loss(&self, removed: &[u32]) -> Result<f64, Cancelled> {
         self.plans.loss(&self.bought, removed)
     }
     fn effort(&self) -> u64 {
-        self.plans.ground.engine().effort()
+        self.plans.ground.engine(self.plans.progress).effort()
     }
 }
