@@ -180,8 +180,8 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
     fn grow(&mut self, removed: &[u32], safe: &FixedBitSet) -> Result<FixedBitSet, End> {
         let n = self.test.unit_count();
         let kept: Vec<bool> = (0..n).map(|u| safe.contains(u)).collect();
-        let path = minimal_path_set(self.test, removed, &kept, &mut self.calls, self.limit)?;
-        self.progress.check()?;
+        let (calls, limit) = (&mut self.calls, self.limit);
+        let path = minimal_path_set(self.test, removed, &kept, calls, limit, self.progress)?;
         let mut whole = safe.clone();
         whole.extend(path.iter().map(|&u| u as usize));
         self.pool.add(whole.clone());

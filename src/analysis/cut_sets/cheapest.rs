@@ -165,7 +165,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
             self.calls += 1;
             let is_cut = self.test.is_cut(&hit.units)?;
             if is_cut && proved {
-                self.found.push(shrink(self.test, &hit.units)?);
+                self.found.push(shrink(self.test, &hit.units, self.progress)?);
                 if self.found.len() >= self.most_sets {
                     self.status = Status::Truncated {
                         complete_to_size: 0,
@@ -180,7 +180,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
                     self.incumbent = Some(hit.units);
                 }
                 if let Some(best) = self.incumbent.take() {
-                    self.incumbent = Some(shrink(self.test, &best)?);
+                    self.incumbent = Some(shrink(self.test, &best, self.progress)?);
                 }
                 self.end(format!("{} evaluations", self.limit));
                 return Ok(());
@@ -195,7 +195,8 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
     fn grow(&mut self, mut gone: Vec<u32>, uses: &mut [u32]) -> Result<(), SetError> {
         let safe = vec![false; uses.len()];
         loop {
-            let path = minimal_path_set(self.test, &gone, &safe, &mut self.calls, self.limit)?;
+            let (calls, limit) = (&mut self.calls, self.limit);
+            let path = minimal_path_set(self.test, &gone, &safe, calls, limit, self.progress)?;
             for &u in &path {
                 uses[u as usize] += 1;
             }
@@ -219,7 +220,7 @@ impl<T: CutTest + ?Sized> Search<'_, T> {
             && self.calls + gone.len() as u64 <= self.limit
             && cheaper(self, &gone)
         {
-            let cut = shrink(self.test, &gone)?;
+            let cut = shrink(self.test, &gone, self.progress)?;
             self.calls += gone.len() as u64;
             if cheaper(self, &cut) && self.test.is_cut(&cut)? {
                 self.incumbent = Some(cut);

@@ -66,7 +66,9 @@ impl Family {
         };
         // Orders of the variables differ by factors of a thousand, and which is best only shows in
         // the diagrams: all are tried with few nodes before any gets many.
-        for nodes in TRIAL_NODES.into_iter().filter(|&nodes| nodes < budget.diagram_nodes) {
+        // No diagram has fewer nodes than variables.
+        let trials = unit_count..budget.diagram_nodes;
+        for nodes in TRIAL_NODES.into_iter().filter(|nodes| trials.contains(nodes)) {
             for visit in VISITS {
                 match build(visit, nodes) {
                     Err(Stop::Nodes) => {}

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::LOSS_TOLERANCE;
-use crate::analysis::Cancelled;
+use crate::analysis::{Cancelled, Progress};
 
 /// The loss of the target when a set of units is removed: the production rules behind every
 /// method here. Monotone in the set, between 0 and 1, deterministic. On a graph of millions of flows
@@ -209,13 +209,14 @@ pub(super) fn subset(a: &[u32], b: &[u32]) -> bool {
 /// `calls` reaches `limit` the set is returned as it is: right, but not minimal.
 ///
 /// # Errors
-/// The test is asked to stop.
+/// `progress` or the test is asked to stop.
 pub(super) fn minimal_path_set(
     test: &(impl CutTest + ?Sized),
     removed: &[u32],
     safe: &[bool],
     calls: &mut u64,
     limit: u64,
+    progress: &Progress,
 ) -> Result<Vec<u32>, Cancelled> {
     let structural = test.path_set(removed, safe);
     let from_structure = structural.is_some();
@@ -250,6 +251,7 @@ pub(super) fn minimal_path_set(
             is_kept[u as usize] = false;
         }
         *calls += 1;
+        progress.check()?;
         if !test.is_cut(&gone(&is_kept))? {
             undecided.truncate(undecided.len() - size);
             block = (block * 2).min(undecided.len().max(1));
@@ -271,10 +273,15 @@ pub(super) fn minimal_path_set(
 /// Drops units of a cut one by one while it stays a cut: a minimal cut set inside it.
 ///
 /// # Errors
-/// The test is asked to stop.
-pub fn shrink(test: &(impl CutTest + ?Sized), cut: &[u32]) -> Result<Vec<u32>, Cancelled> {
+/// `progress` or the test is asked to stop.
+pub fn shrink(
+    test: &(impl CutTest + ?Sized),
+    cut: &[u32],
+    progress: &Progress,
+) -> Result<Vec<u32>, Cancelled> {
     let mut set = cut.to_vec();
     for &unit in cut {
+        progress.check()?;
         let smaller: Vec<u32> = set.iter().copied().filter(|&u| u != unit).collect();
         if test.is_cut(&smaller)? {
             set = smaller;

@@ -162,7 +162,7 @@ pub fn protect<T: CutTest + ?Sized>(
         }
         let cut = find_cut(test, max_size, &safe, budget, progress)?;
         // Fewer members make a stronger demand.
-        let cut = cut.map(|cut| super::oracle::shrink(test, &cut)).transpose()?;
+        let cut = cut.map(|cut| super::oracle::shrink(test, &cut, progress)).transpose()?;
         Ok(cut.map(|cut| (cut.clone(), cut)))
     })
 }

@@ -69,7 +69,7 @@ const MANY_PASSES: usize = 240;
 const MOST_PASSES: usize = 2_000_000;
 /// Passes times nodes of a cycle after which it does, about a minute: the same whatever scenarios
 /// are solved side by side.
-const MOST_EVALUATIONS: usize = 1_000_000_000;
+pub const MOST_EVALUATIONS: usize = 1_000_000_000;
 /// Sums of shares may pass 1 by this much.
 const ROUNDING: f64 = 1e-9;
 /// Most unknowns of an active piece that is solved directly: elimination takes n^3 / 3 steps.
@@ -94,6 +94,8 @@ pub struct Map<'a, M> {
     pub pivots: &'a [Pivot],
     /// True if nothing softens what arrives (replaceability, markets): cuts only add.
     pub hard: bool,
+    /// Passes times nodes after which a cycle is left as it is, below its limit.
+    pub most_evaluations: usize,
 }
 
 /// The limit of one node's full loss within its cycle.
@@ -153,7 +155,8 @@ impl Pivot {
             touched: &mut touched,
             dirty: &mut dirty,
         };
-        let map = Map { rows, of: &unscaled(rows), pivots: &[], hard: true };
+        let (of, most_evaluations) = (&unscaled(rows), MOST_EVALUATIONS);
+        let map = Map { rows, of, pivots: &[], hard: true, most_evaluations };
         let (tolerance, progress) = (1e-13, Progress::silent());
         solve_cycle(&map, &mut state, &Unscaled, [true], cycle, tolerance, &progress).ok()?;
         touched.sort_unstable();
@@ -430,7 +433,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
                 active[lane] = change[lane] > tolerance;
             }
         }
-        if !active.contains(&true) || number * members.len() > MOST_EVALUATIONS {
+        if !active.contains(&true) || number * members.len() > map.most_evaluations {
             break;
         }
         let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;
@@ -895,7 +898,62 @@ fn eliminate(rows: &[BTreeMap<usize, f64>], right: &[f64]) -> Option<Vec<f64>> {
 
 #[cfg(test)]
 mod tests {
+    use rustc_hash::FxHashMap;
+
     use super::*;
+    use crate::graph::{Snapshot, SnapshotInfo};
+    use crate::model::{FlowRecord, NetworkBuilder, NodeRecord};
+
+    /// A ring in which every node gets a little from a mine, and nearly all from the node before.
+    fn ring(length: usize) -> Snapshot {
+        let mut builder = NetworkBuilder::new();
+        let name = |i: usize| format!("n{:03}", i % length);
+        builder.add_node(&NodeRecord::new("mine"), 0).unwrap();
+        for i in 0..length {
+            builder.add_node(&NodeRecord::new(name(i)), i).unwrap();
+            builder.add_flow(&FlowRecord::new(name(i), name(i + 1), 999.0), i);
+            builder.add_flow(&FlowRecord::new("mine", name(i), 1.0), i);
+        }
+        Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default())
+    }
+
+    #[test]
+    fn a_cycle_that_takes_too_long_is_left_below_its_limit_and_says_so() {
+        let snapshot = ring(300);
+        let rows = Rows::downstream(&snapshot, false, Vec::new(), &FxHashMap::default());
+        let mine = snapshot.index("mine").unwrap();
+        let solved = |most_evaluations: usize| {
+            let n = rows.node_count();
+            let mut shock = vec![[0.0]; n];
+            shock[mine as usize] = [0.5];
+            let (mut losses, mut touched) = (shock.clone(), vec![mine]);
+            let mut dirty = NodeSet::new(n);
+            for &dependent in rows.dependents(mine) {
+                dirty.insert(rows.order().rank[dependent as usize]);
+            }
+            let state = LaneState {
+                shock: &shock,
+                losses: &mut losses,
+                stamps: &mut Stamps::default(),
+                touched: &mut touched,
+                dirty: &mut dirty,
+            };
+            let of = &unscaled(&rows);
+            // Nothing but passes: what is softened is not searched for losses that are certain.
+            let map = Map { rows: &rows, of, pivots: &[], hard: false, most_evaluations };
+            let progress = Progress::silent();
+            let solved = solve(&map, state, &Unscaled, &[true], 1e-13, &progress).unwrap();
+            assert_eq!(dirty.next(0), None, "nothing is left to look at");
+            (solved.residual[0], losses)
+        };
+        let (residual, limit) = solved(MOST_EVALUATIONS);
+        assert!(residual <= 1e-12, "{residual}");
+        assert!(limit.iter().all(|loss| (loss[0] - 0.5).abs() < 1e-9));
+        let (residual, early) = solved(5 * 300);
+        assert!(residual > 1e-6, "{residual}");
+        assert!(early.iter().zip(&limit).all(|(e, l)| e[0] <= l[0]));
+        assert!(early.iter().any(|loss| loss[0] < 0.4));
+    }
 
     #[test]
     fn elimination_solves_a_small_system() {

@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::analysis::{Cancelled, Progress};
 use crate::model::scenario::StopRule;
 
-use super::limit::{self, LaneState, Map, Stamps};
+use super::limit::{self, LaneState, MOST_EVALUATIONS, Map, Stamps};
 use super::node_set::NodeSet;
 use super::plan::{NodeLoss, Scaled, unscaled};
 use super::rows::{ArrivalScale, LaneScale, Rows, Unscaled, greater, lesser};
@@ -424,19 +424,20 @@ impl<'a, const L: usize> Side<'a, L> {
             // whether a neighbour has some makes no difference.
             let plan = if plain && L > 1 { rows.plan() } else { None };
             let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
-            let hard = !self.factors.moves();
+            let (hard, most_evaluations) = (!self.factors.moves(), MOST_EVALUATIONS);
             let solved = match plan {
                 Some(of) => {
-                    let map = Map { rows, of, pivots, hard };
+                    let map = Map { rows, of, pivots, hard, most_evaluations };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None if plain => {
-                    let map = Map { rows, of: &unscaled(rows), pivots, hard };
+                    let of = &unscaled(rows);
+                    let map = Map { rows, of, pivots, hard, most_evaluations };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None => {
                     let of = &Scaled { rows, scale: &scale };
-                    let map = Map { rows, of, pivots, hard };
+                    let map = Map { rows, of, pivots, hard, most_evaluations };
                     limit::solve(&map, state, &scale, &active, tolerance, progress)?
                 }
             };
