@@ -194,6 +194,9 @@ fn heavy(server: &Process, done: &AtomicBool, jobs: &AtomicU64, imports: &Atomic
             "{{\"type\":\"flow\",\"from\":\"n{from}\",\"to\":\"n{to}\",\"quantity\":{quantity}}}\n"
         );
     }
+    let new = b"PUT /v1/graphs/big HTTP/1.1\r\nhost: load\r\n\
+        content-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+    assert_eq!(server.connect().ask(new), 201);
     let import = post("/v1/graphs/big/imports?mode=replace", "application/x-ndjson", "", &lines);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -43,6 +43,8 @@ fn main() {
             println!("{what}: {a:.4} s, SQLite {b:.4} s, ratio {:.2}", a / b);
         }
     }
+    #[cfg(feature = "bench-sqlite")]
+    println!("SQLite, {WRITERS} writers: {:.0} commits a second", sqlite::writers(&network));
     #[cfg(not(feature = "bench-sqlite"))]
     for (what, seconds) in &ours {
         println!("{what}: {seconds:.4} s (SQLite beside it: --features bench-sqlite)");
@@ -269,23 +271,73 @@ fn memory(field: &str) -> u64 {
 /// The same records in SQLite.
 #[cfg(feature = "bench-sqlite")]
 mod sqlite {
-    use std::time::Instant;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
 
     use chokepoint::model::Network;
     use rusqlite::{Connection, params};
 
+    const DURABLE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;";
+
+    /// Commits a second of as many connections at once as we have writers; they wait for each other.
+    pub fn writers(network: &Network) -> f64 {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let db = Connection::open(dir.path().join("db")).unwrap();
+            db.busy_timeout(Duration::from_secs(60)).unwrap();
+            db.execute_batch(DURABLE).unwrap();
+            db
+        };
+        load(&mut open(), network);
+        let (done, started) = (AtomicUsize::new(0), Instant::now());
+        std::thread::scope(|scope| {
+            for w in 0..super::WRITERS {
+                let (done, open) = (&done, &open);
+                scope.spawn(move || {
+                    let db = open();
+                    while started.elapsed().as_secs_f64() < 5.0 {
+                        let i = done.fetch_add(1, Ordering::Relaxed);
+                        let id = format!("n{}", (w * 7919 + i) % network.node_count());
+                        db.execute(
+                            "UPDATE nodes SET output = ? WHERE id = ?",
+                            params![i as f64, id],
+                        )
+                        .unwrap();
+                    }
+                });
+            }
+        });
+        done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
+    }
+
     pub fn run(network: &Network) -> Vec<(&'static str, f64)> {
         let dir = tempfile::tempdir().unwrap();
         let mut db = Connection::open(dir.path().join("db")).unwrap();
+        db.execute_batch(DURABLE).unwrap();
+        let started = Instant::now();
+        load(&mut db, network);
+        let load = started.elapsed().as_secs_f64();
+        let mut times = Vec::new();
+        for i in 0..super::COMMITS {
+            let started = Instant::now();
+            db.execute(
+                "INSERT OR REPLACE INTO flows VALUES ('n1', 'n2', 'n1', ?)",
+                params![i as f64],
+            )
+            .unwrap();
+            times.push(started.elapsed().as_secs_f64());
+        }
+        vec![("bulk load", load), ("single commit, median", super::quantile(&mut times, 0.5))]
+    }
+
+    fn load(db: &mut Connection, network: &Network) {
         db.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE nodes (id TEXT PRIMARY KEY, stage TEXT, product TEXT, country TEXT,
+            "CREATE TABLE nodes (id TEXT PRIMARY KEY, stage TEXT, product TEXT, country TEXT,
                                  output REAL) WITHOUT ROWID;
              CREATE TABLE flows (from_id TEXT, to_id TEXT, product TEXT, quantity REAL,
                                  PRIMARY KEY (from_id, to_id, product)) WITHOUT ROWID;",
         )
         .unwrap();
-        let started = Instant::now();
         let load = db.transaction().unwrap();
         {
             let mut put = load.prepare("INSERT INTO nodes VALUES (?, ?, ?, ?, ?)").unwrap();
@@ -313,17 +365,5 @@ mod sqlite {
             }
         }
         load.commit().unwrap();
-        let load = started.elapsed().as_secs_f64();
-        let mut times = Vec::new();
-        for i in 0..super::COMMITS {
-            let started = Instant::now();
-            db.execute(
-                "INSERT OR REPLACE INTO flows VALUES ('n1', 'n2', 'n1', ?)",
-                params![i as f64],
-            )
-            .unwrap();
-            times.push(started.elapsed().as_secs_f64());
-        }
-        vec![("bulk load", load), ("single commit, median", super::quantile(&mut times, 0.5))]
     }
 }

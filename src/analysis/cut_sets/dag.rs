@@ -52,6 +52,21 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Calls `each` with every input and its weight.
+    fn weights(&self, mut each: impl FnMut(u32, f64)) {
+        match self {
+            Self::Unit(_) => {}
+            Self::Any(inputs) | Self::All(inputs) => {
+                inputs.iter().for_each(|&input| each(input, 1.0));
+            }
+            Self::Weighted { inputs, .. } => {
+                inputs.iter().for_each(|&(input, weight)| each(input, weight));
+            }
+        }
+    }
+}
+
 /// Which sub-gates a depth-first walk enters first. None gives small diagrams for every graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Visit {
@@ -115,7 +130,6 @@ impl FailureGraph {
         if top as usize >= n {
             return bad(format!("the top gate {top} is not among the {n} gates"));
         }
-        let mut edges: Vec<(u32, u32, f64)> = Vec::new();
         let mut to_fail = Vec::with_capacity(n);
         let mut to_work = Vec::with_capacity(n);
         let mut unit_gates = vec![Vec::new(); unit_count];
@@ -139,30 +153,38 @@ impl FailureGraph {
                 needs.push((g as u32, input));
             }
         }
-        for (g, gate) in gates.iter().enumerate() {
-            let g = g as u32;
+        for gate in &gates {
             let (fail, work) = match gate {
                 Gate::Unit(_) => (f64::INFINITY, f64::INFINITY),
                 Gate::Any(inputs) => (1.0, inputs.len() as f64),
                 Gate::All(inputs) if inputs.is_empty() => (0.0, f64::INFINITY),
                 Gate::All(inputs) => (inputs.len() as f64, 1.0),
                 Gate::Weighted { inputs, need } => {
-                    edges.extend(inputs.iter().map(|&(input, w)| (input, g, w)));
                     let total: f64 = inputs.iter().map(|&(_, w)| w).sum();
                     // Works while failed weight is below need: working weight above total - need.
                     (*need, total - need + f64::EPSILON * total.max(1.0))
                 }
             };
-            if let Gate::Any(inputs) | Gate::All(inputs) = gate {
-                edges.extend(inputs.iter().map(|&input| (input, g, 1.0)));
-            }
             to_fail.push(fail);
             to_work.push(work);
         }
-        edges.sort_by_key(|edge| edge.0);
-        let consumer_start =
-            (0..=n as u32).map(|g| edges.partition_point(|edge| edge.0 < g) as u32).collect();
-        let consumers = edges.into_iter().map(|(_, g, w)| (g, w)).collect();
+        // Rows by input, consumers ascending: counted, then filled.
+        let mut consumer_start = vec![0u32; n + 1];
+        for &(_, input) in &needs {
+            consumer_start[input as usize + 1] += 1;
+        }
+        for g in 0..n {
+            consumer_start[g + 1] += consumer_start[g];
+        }
+        let mut next = consumer_start.clone();
+        let mut consumers = vec![(0u32, 0.0f64); needs.len()];
+        for (g, gate) in gates.iter().enumerate() {
+            gate.weights(|input, weight| {
+                let at = &mut next[input as usize];
+                consumers[*at as usize] = (g as u32, weight);
+                *at += 1;
+            });
+        }
         let components = inputs_first(n, &needs);
         let mut graph = Self {
             gates,

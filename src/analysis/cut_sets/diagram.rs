@@ -6,6 +6,7 @@
 //! 1993). Equal diagrams are equal references. Children are made before their parents, so ascending
 //! references are a bottom-up order.
 
+use super::SetError;
 use crate::analysis::Progress;
 
 /// Reference to a diagram node.
@@ -250,6 +251,19 @@ pub(super) mod code {
     pub const GAP: u32 = u32::MAX - 12;
 }
 
+/// Most variables that operations recurse over: each takes up to 2 KiB of stack.
+const MOST_DEPTH: usize = 500_000;
+
+/// Refuses more variables than [`with_deep_stack`] has room for.
+pub(super) fn check_depth(depth: usize) -> Result<(), SetError> {
+    if depth <= MOST_DEPTH {
+        return Ok(());
+    }
+    Err(SetError::NotCovered(format!(
+        "the structure has {depth} parts, and diagrams of more than {MOST_DEPTH} are too deep"
+    )))
+}
+
 /// Runs `f` on a thread with room for recursions as deep as `depth` variables.
 ///
 /// Operations recurse once per variable; a fixed stack would overflow on large models.
@@ -258,7 +272,7 @@ pub(super) fn with_deep_stack<T: Send>(depth: usize, f: impl FnOnce() -> T + Sen
         return f();
     }
     std::thread::scope(|scope| {
-        let bytes = (depth * 2_048).min(1 << 30) + (8 << 20);
+        let bytes = depth.min(MOST_DEPTH) * 2_048 + (8 << 20);
         match std::thread::Builder::new().stack_size(bytes).spawn_scoped(scope, f) {
             Ok(handle) => match handle.join() {
                 Ok(result) => result,

@@ -113,9 +113,8 @@ impl Plan {
             plan.classes = plan.classes.max(classes.unwrap_or(0));
         }
         let mut market_step = vec![0u32; markets.len()];
-        // (step read, step that reads)
+        // (vertex read, step that reads)
         let mut reads: Vec<(u32, u32)> = Vec::new();
-        let mut waiting: Vec<(usize, u32)> = Vec::new();
         for (component, &is_loop) in components.iter().zip(looped) {
             for &vertex in component {
                 let step = plan.steps.len() as u32;
@@ -126,13 +125,12 @@ impl Plan {
                     for group in &nodes[vertex as usize] {
                         let (end, slot) = match group.settled {
                             Some((market, claim)) => {
-                                waiting.push((n + market as usize, step));
+                                reads.push((n as u32 + market, step));
                                 let slot = plan.slots[market as usize] + claim;
                                 (plan.arrivals.len() as u32, slot)
                             }
                             None => {
-                                let from = group.offers.iter().map(|o| (o.from as usize, step));
-                                waiting.extend(from);
+                                reads.extend(group.offers.iter().map(|o| (o.from, step)));
                                 (plan.arrive(&group.offers), OWN)
                             }
                         };
@@ -144,7 +142,7 @@ impl Plan {
                     let market = vertex as usize - n;
                     market_step[market] = step;
                     for claim in &markets[market].claims {
-                        waiting.extend(claim.offers.iter().map(|o| (o.from as usize, step)));
+                        reads.extend(claim.offers.iter().map(|o| (o.from, step)));
                         let end = plan.arrive(&claim.offers);
                         plan.claims.push(Claim {
                             quantity: claim.quantity,
@@ -160,9 +158,9 @@ impl Plan {
             }
             plan.components.push((plan.steps.len() as u32, is_loop));
         }
-        for (vertex, reader) in waiting {
-            let read = if vertex < n { plan.step_of[vertex] } else { market_step[vertex - n] };
-            reads.push((read, reader));
+        for (read, _) in &mut reads {
+            let vertex = *read as usize;
+            *read = if vertex < n { plan.step_of[vertex] } else { market_step[vertex - n] };
         }
         reads.sort_unstable();
         reads.dedup();

@@ -3,7 +3,7 @@
 use num_bigint::BigUint;
 
 use super::dag::{FailureGraph, Gate, Visit};
-use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, with_deep_stack};
+use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, check_depth, with_deep_stack};
 use super::zbdd::Counts;
 use super::{Budget, Semantics, SetError};
 use crate::analysis::Progress;
@@ -48,7 +48,8 @@ impl Family {
     /// The complete family of a failure graph.
     ///
     /// # Errors
-    /// [`SetError::TooLarge`] if the node budget does not suffice, or cancelled.
+    /// [`SetError::TooLarge`] if the node budget does not suffice, [`SetError::NotCovered`] if the
+    /// graph is too deep, or cancelled.
     pub fn of_graph(
         graph: &FailureGraph,
         unit_count: usize,
@@ -56,6 +57,7 @@ impl Family {
         progress: &Progress,
     ) -> Result<Self, SetError> {
         let depth = graph.gates().len();
+        check_depth(depth)?;
         let build = |visit, nodes: usize| {
             with_deep_stack(depth, || {
                 let last = nodes >= budget.diagram_nodes;

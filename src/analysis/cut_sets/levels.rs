@@ -6,7 +6,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::diagram::{Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, code, with_deep_stack};
+use super::diagram::{
+    Diagrams, LEAF, ONE, Ref, Stop, Work, ZERO, check_depth, code, with_deep_stack,
+};
 use super::double::Double;
 use super::family::Family;
 use super::problem::{DIVERTS, Problem, Response, delivered};
@@ -120,6 +122,7 @@ impl Levels {
         let (variable, units) = variables(problem);
         let mut table = Diagrams::new(budget.diagram_nodes);
         let depth = units.len();
+        check_depth(depth)?;
         let built = with_deep_stack(depth, || {
             let mut work = Work::new(&mut table, progress);
             let levels = levels(&mut work, problem, &variable, problem.semantics())?;

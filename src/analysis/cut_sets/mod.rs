@@ -178,6 +178,9 @@ pub enum SetError {
         /// The budget.
         budget: f64,
     },
+    /// The time given was over before anything was proved.
+    #[error("the time given was over before a choice was proved; give more, or lower max_size")]
+    OutOfTime,
     /// Nothing prevents the loss.
     #[error("{0}")]
     Infeasible(String),

@@ -203,19 +203,7 @@ impl Problem {
         if let Some(t) = targets.iter().find(|t| t.0 as usize >= n || t.1.is_nan() || t.1 < 0.0) {
             return bad(format!("target node {} with weight {}", t.0, t.1));
         }
-        let mut node_units = vec![Vec::new(); n];
-        let mut flow_units: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
-        for (u, unit) in units.iter().enumerate() {
-            for &node in &unit.nodes {
-                match node_units.get_mut(node as usize) {
-                    Some(list) => list.push(u as u32),
-                    None => return bad(format!("unit {u} holds node {node} of {n}")),
-                }
-            }
-            for &flow in &unit.flows {
-                flow_units.entry(flow).or_default().push(u as u32);
-            }
-        }
+        let (node_units, flow_units) = by_member(&units, n)?;
         // Who needs whom: nodes, then markets.
         let mut needs: Vec<(u32, u32)> = Vec::new();
         let broken = |offer: &Offer| {
@@ -413,6 +401,21 @@ impl Problem {
         !unit.nodes.is_empty() || unit.flows.iter().any(matters)
     }
 
+    /// The same problem with some of its units only, `keep` says which.
+    ///
+    /// # Errors
+    /// No units are left.
+    pub fn kept(self, keep: &[bool]) -> Result<Self, SetError> {
+        let mut kept = keep.iter();
+        let mut units = self.units;
+        units.retain(|_| kept.next().copied().unwrap_or(false));
+        if units.is_empty() {
+            return Err(SetError::NoUnits);
+        }
+        let (node_units, flow_units) = by_member(&units, self.nodes.len())?;
+        Ok(Self { units, node_units, flow_units, ..self })
+    }
+
     /// Number of nodes that can matter.
     pub fn node_count(&self) -> usize {
         self.nodes.len()
@@ -537,6 +540,29 @@ impl Problem {
         };
         FailureGraph::new(gates, top, self.units.len(), self.semantics)
     }
+}
+
+/// Units of each of `n` nodes, and of each flow.
+type ByMember = (Vec<Vec<u32>>, FxHashMap<u32, Vec<u32>>);
+
+fn by_member(units: &[Unit], n: usize) -> Result<ByMember, SetError> {
+    let mut of_nodes = vec![Vec::new(); n];
+    let mut of_flows: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+    for (u, unit) in units.iter().enumerate() {
+        for &node in &unit.nodes {
+            match of_nodes.get_mut(node as usize) {
+                Some(list) => list.push(u as u32),
+                None => {
+                    let problem = format!("unit {u} holds node {node} of {n}");
+                    return Err(SetError::Malformed(problem));
+                }
+            }
+        }
+        for &flow in &unit.flows {
+            of_flows.entry(flow).or_default().push(u as u32);
+        }
+    }
+    Ok((of_nodes, of_flows))
 }
 
 /// Markets by (product, stage) of their suppliers, and the inputs that each serves.

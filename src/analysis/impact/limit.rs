@@ -908,9 +908,10 @@ mod tests {
     fn ring(length: usize) -> Snapshot {
         let mut builder = NetworkBuilder::new();
         let name = |i: usize| format!("n{:03}", i % length);
-        builder.add_node(&NodeRecord::new("mine"), 0).unwrap();
+        let node = |id| NodeRecord { product: Some("ore".into()), ..NodeRecord::new(id) };
+        builder.add_node(&node("mine".into()), 0).unwrap();
         for i in 0..length {
-            builder.add_node(&NodeRecord::new(name(i)), i).unwrap();
+            builder.add_node(&node(name(i)), i).unwrap();
             builder.add_flow(&FlowRecord::new(name(i), name(i + 1), 999.0), i);
             builder.add_flow(&FlowRecord::new("mine", name(i), 1.0), i);
         }

@@ -145,21 +145,17 @@ impl Ground {
             }
             Err(error) => return Err(set_error(error, None)),
         };
-        let compile = |units: &Units| {
-            Problem::compile(&self.snapshot, &self.target.nodes, &units.members, &reading)
-                .map_err(|e| set_error(e, None))
-        };
-        let problem = compile(&self.units)?;
+        let (snapshot, targets) = (&self.snapshot, &self.target.nodes);
+        let mut problem = Problem::compile(snapshot, targets, &self.units.members, &reading)
+            .map_err(|e| set_error(e, None))?;
         let keep: Vec<bool> = (0..self.units.len()).map(|u| problem.touches(u as u32)).collect();
-        if keep.iter().all(|&k| k) || !keep.contains(&true) {
-            self.problem = Some(problem);
-            return Ok(());
+        if keep.contains(&true) && keep.contains(&false) {
+            let idle = self.units.names.iter().zip(&keep).filter(|(_, keep)| !**keep);
+            self.without_effect = idle.map(|(name, _)| name.clone()).collect();
+            self.units = std::mem::take(&mut self.units).kept(&keep);
+            problem = problem.kept(&keep).map_err(|e| set_error(e, None))?;
         }
-        let idle = self.units.names.iter().zip(&keep).filter(|(_, keep)| !**keep);
-        self.without_effect = idle.map(|(name, _)| name.clone()).collect();
-        let units = std::mem::take(&mut self.units).kept(&keep);
-        self.problem = Some(compile(&units)?);
-        self.units = units;
+        self.problem = Some(problem);
         Ok(())
     }
 
@@ -275,6 +271,7 @@ pub fn set_error(error: SetError, units: Option<&Units>) -> ServiceError {
             let name = units.and_then(|units| units.names.get(*unit));
             (Some(name.map_or(table.to_owned(), |name| format!("{table}.{name}"))), None)
         }
+        SetError::OutOfTime => (Some("limits.seconds".to_owned()), None),
         SetError::TooLarge { .. } | SetError::TooMany { .. } => (
             Some("limits".to_owned()),
             Some("lower max_size, group the units, or raise limits".to_owned()),

@@ -166,6 +166,10 @@ pub fn protect(
     let loss = threshold(body.loss_at_least)?;
     let ground = Ground::new(models, question.snapshot.clone(), &common)?;
     let error = |e| set_error(e, Some(&ground.units));
+    let late = |e| match e {
+        SetError::Cancelled(_) if progress.out_of_time() => error(SetError::OutOfTime),
+        e => error(e),
+    };
     let budget = body.limits.budget();
     let size = body.max_size.unwrap_or(1).min(ground.units.len());
     let oracle = ground.oracle(progress);
@@ -179,7 +183,8 @@ pub fn protect(
         let choice = timed(body.limits.seconds, progress, || {
             protect_units(&ground, &oracle, loss, size, &costs, &budget, progress)
         })
-        .map_err(error)?;
+        .map_err(late)?;
+        progress.renew();
         let all: Vec<u32> = (0..ground.units.len() as u32).collect();
         let exposed = |chosen: &[u32]| Exposed {
             oracle: &oracle,
@@ -207,7 +212,8 @@ pub fn protect(
         let result = timed(body.limits.seconds, progress, || {
             invest(&plans, size, CURVE, loss, &costs, &budget, progress)
         })
-        .map_err(error)?;
+        .map_err(late)?;
+        progress.renew();
         plans.failed()?;
         let before = result.before.get(size).or(result.before.last()).map_or(0.0, |w| w.loss);
         for (i, option) in body.options.iter().enumerate() {
@@ -227,7 +233,6 @@ pub fn protect(
         let curve = LossCurve { before: points(&result.before), after: points(&result.after) };
         (result.choice, curve)
     };
-    progress.renew();
     let mut warnings = general_warnings(&ground);
     let found_status = settled(&ground, &choice.status, &mut warnings);
     let (status_word, _, limit_hit) = status(&found_status);
@@ -303,7 +308,7 @@ fn protect_units(
     if let Some(graph) = ground.failure_graph(loss) {
         match Family::of_graph(&graph, ground.units.len(), budget, progress) {
             Ok(family) => return family.protect(size, costs, progress),
-            Err(SetError::TooLarge { .. }) => {
+            Err(SetError::TooLarge { .. } | SetError::NotCovered(_)) => {
                 return protection::protect(&graph, size, costs, budget, progress);
             }
             Err(error) => return Err(error),
