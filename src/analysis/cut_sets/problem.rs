@@ -416,6 +416,11 @@ impl Problem {
         Ok(Self { units, node_units, flow_units, ..self })
     }
 
+    /// Memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        150 * self.nodes.len() + 100 * self.flows.len()
+    }
+
     /// Number of nodes that can matter.
     pub fn node_count(&self) -> usize {
         self.nodes.len()

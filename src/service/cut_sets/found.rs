@@ -300,11 +300,11 @@ impl Found {
         Ok(SetStream::Sorted(sets.split_off(skip).into_iter()))
     }
 
-    /// Diagram nodes that it holds.
-    pub fn weight(&self) -> usize {
+    /// Memory that it takes, about.
+    pub fn bytes(&self) -> usize {
         match &self.sets {
-            Sets::Family(family) => family.diagram_nodes(),
-            Sets::List(sets) => sets.len() * 2,
+            Sets::Family(family) => family.diagram_nodes() * 40,
+            Sets::List(sets) => sets.len() * 80,
         }
     }
 }

@@ -198,6 +198,12 @@ impl Ground {
         set.iter().map(|&u| self.units.names[u as usize].clone()).collect()
     }
 
+    /// Memory that it takes beside what it shares with others, about.
+    pub fn bytes(&self) -> usize {
+        let names = self.units.len() + self.without_effect.len();
+        200 * names + self.problem.as_ref().map_or(0, Problem::bytes)
+    }
+
     /// Method of the losses, for answers.
     pub fn rules(&self) -> &'static str {
         if self.problem.is_some() { "structure" } else { "engine" }

@@ -39,8 +39,8 @@ use crate::store::DocumentKind;
 pub const MOST_SETS: usize = 1_000_000;
 /// Families kept ready for further pages.
 const KEPT: usize = 8;
-/// Diagram nodes that they may hold together.
-const KEPT_NODES: usize = 8_000_000;
+/// Memory that they may take together; what takes more is found again for each page.
+const KEPT_BYTES: usize = 400 << 20;
 
 /// A question about cuts, ready to be answered.
 #[derive(Clone)]
@@ -93,14 +93,19 @@ impl CutSetCache {
         let mut kept = lock(&self.kept);
         kept.retain(|other| other.question.id != solved.question.id);
         kept.push(solved.clone());
-        let mut nodes: usize = kept.iter().map(|s| s.found.weight()).sum();
-        while kept.len() > KEPT || (nodes > KEPT_NODES && !kept.is_empty()) {
-            nodes -= kept.remove(0).found.weight();
+        let mut bytes: usize = kept.iter().map(|solved| solved.bytes()).sum();
+        while kept.len() > KEPT || (bytes > KEPT_BYTES && !kept.is_empty()) {
+            bytes -= kept.remove(0).bytes();
         }
     }
 }
 
 impl Solved {
+    /// Memory that it takes, about.
+    fn bytes(&self) -> usize {
+        self.ground.bytes() + self.found.bytes()
+    }
+
     fn body(&self) -> Result<&CutSetBody, ServiceError> {
         match &*self.question.ask {
             CutAsk::CutSets(body) => Ok(body),
