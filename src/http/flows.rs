@@ -33,7 +33,7 @@ pub async fn list_flows(
 /// Gets a flow.
 #[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"),
-           ("id" = String, Path, description = "Id of the flow: `from..to`, with `..product` where it is not the supplier's own", example = "gallium.refine.CHN..gaas_wafer.component.JPN"), AtQuery),
+           ("id" = String, Path, description = "Id of the flow: `from..to`, with `..product` where it is not the supplier's own", example = "gallium.refine.CHN..gallium_high_purity.refine.CHN"), AtQuery),
     responses((status = 200, description = "The flow", body = FlowRecord)))]
 #[get("/v1/graphs/{g}/flows/{id}")]
 pub async fn get_flow(
@@ -51,7 +51,7 @@ pub async fn get_flow(
 /// Writes a flow: adds it or replaces the one of this id.
 #[utoipa::path(tag = "Data",
     params(("g" = String, Path, description = "Name of the graph", example = "what-if"),
-           ("id" = String, Path, description = "Id of the flow: `from..to`, with `..product` where it is not the supplier's own", example = "gallium.refine.CHN..gaas_wafer.component.JPN")),
+           ("id" = String, Path, description = "Id of the flow: `from..to`, with `..product` where it is not the supplier's own", example = "gallium.refine.CHN..gallium_high_purity.refine.CHN")),
     request_body = FlowRecord,
     responses((status = 201, description = "The new flow", body = FlowRecord),
               (status = 200, description = "The changed flow", body = FlowRecord)))]

@@ -36,7 +36,7 @@ pub async fn list_requirements(
 /// Gets a requirement.
 #[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"),
-           ("id" = String, Path, description = "Id of the requirement: `output..input`", example = "gaas_wafer..gallium"), AtQuery),
+           ("id" = String, Path, description = "Id of the requirement: `output..input`", example = "gallium_high_purity..gallium"), AtQuery),
     responses((status = 200, description = "The requirement", body = RequirementRecord)))]
 #[get("/v1/graphs/{g}/requirements/{id}")]
 pub async fn get_requirement(
@@ -54,7 +54,7 @@ pub async fn get_requirement(
 /// Writes a requirement: adds it or replaces the one of this id.
 #[utoipa::path(tag = "Data",
     params(("g" = String, Path, description = "Name of the graph", example = "what-if"),
-           ("id" = String, Path, description = "Id of the requirement: `output..input`", example = "gaas_wafer..gallium")),
+           ("id" = String, Path, description = "Id of the requirement: `output..input`", example = "gallium_high_purity..gallium")),
     request_body = RequirementRecord,
     responses((status = 201, description = "The new requirement", body = RequirementRecord),
               (status = 200, description = "The changed requirement", body = RequirementRecord)))]

@@ -106,7 +106,7 @@ pub enum Status {
     },
     /// The budget ran out: what is there is right, more may exist.
     Truncated {
-        /// All sets up to this size are there nevertheless.
+        /// All sets of 1 to this many units are there nevertheless.
         complete_to_size: usize,
         /// The limit that was hit.
         limit: String,
