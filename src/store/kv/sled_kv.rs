@@ -15,8 +15,9 @@ use crate::store::{frame, held, keys};
 
 /// sled's segment size; a new database without data is not larger than a few of them.
 const SLED_SEGMENT_BYTES: u64 = 512 * 1024;
-/// sled lets go of its file a moment after it is dropped; our own lock is already held by then.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// sled lets go of its file once its threads have ended, which takes longer on a disk that is slow
+/// at the moment. Nobody else waits for that: our own lock, which other processes meet, is held.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// A sled database in a directory of its own.
 pub(in crate::store) struct SledKv {
