@@ -96,12 +96,23 @@ pub async fn cancel_job(service: App, path: web::Path<String>) -> Result<HttpRes
     json(&JobAnswer::from(service.jobs.cancel(&path)?))
 }
 
+/// One server-sent event of a job.
+#[derive(Serialize, ToSchema)]
+pub struct JobEvent {
+    /// State of the job.
+    pub event: JobState,
+    /// The job as JSON: what `GET /v1/jobs/{id}` answers.
+    #[schema(content_media_type = "application/json")]
+    pub data: String,
+}
+
 /// Streams the progress of a job as server-sent events.
 ///
 /// Each event is named after the state and carries the job as JSON; the stream ends with the job.
 #[utoipa::path(tag = "Operations",
     params(("id" = String, Path, description = "Id of the job")),
-    responses((status = 200, description = "Events", body = String, content_type = "text/event-stream")))]
+    responses((status = 200, description = "A stream of events, each as the schema says", body = JobEvent,
+        content_type = "text/event-stream")))]
 #[get("/v1/jobs/{id}/events")]
 pub async fn watch_job(service: App, path: web::Path<String>) -> Result<HttpResponse, Problem> {
     let id = path.into_inner();
@@ -114,9 +125,10 @@ pub async fn watch_job(service: App, path: web::Path<String>) -> Result<HttpResp
             let _ = tokio::time::timeout(Duration::from_millis(500), changed.changed()).await;
         }
         let answer = JobAnswer::from(service.jobs.view(&id).ok()?);
-        let name = serde_json::to_value(answer.state).ok()?;
-        let data = serde_json::to_string(&answer).ok()?;
-        let text = format!("event: {}\ndata: {data}\n\n", name.as_str().unwrap_or_default());
+        let sent = JobEvent { event: answer.state, data: serde_json::to_string(&answer).ok()? };
+        let name = serde_json::to_value(sent.event).ok()?;
+        let (name, data) = (name.as_str()?, sent.data);
+        let text = format!("event: {name}\ndata: {data}\n\n");
         let next = (!answer.state.is_final()).then_some((service, id, false));
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), next))
     });
