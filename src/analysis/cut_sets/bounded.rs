@@ -350,14 +350,13 @@ pub fn minimal_cut_sets<T: CutTest + ?Sized>(
     let mut calls = 2;
     let limit = allowed_calls(test.effort(), budget);
     progress.start(max_size as u64);
-    let all: Vec<u32> = (0..n as u32).collect();
-    let start = || Ok((test.is_cut(&[])?, test.is_cut(&all)?, Ranked::new(test)?));
-    let ranked = match start() {
-        Ok((true, _, _)) => {
-            return Ok(Bounded { sets: vec![Vec::new()], status: Status::Exact, calls });
-        }
-        Ok((_, false, _)) => return Ok(Bounded { sets, status: Status::Exact, calls }),
-        Ok((_, _, ranked)) => ranked,
+    let ranked = match trivial_family(test) {
+        Ok(Some(sets)) => return Ok(Bounded { sets, status: Status::Exact, calls }),
+        Ok(None) => Ranked::new(test),
+        Err(cancelled) => Err(cancelled),
+    };
+    let ranked = match ranked {
+        Ok(ranked) => ranked,
         Err(Cancelled) if progress.out_of_time() => {
             let limit = format!("the time given, before any set of {n} units was tried");
             let status = Status::Truncated { complete_to_size: 0, limit };
@@ -404,6 +403,15 @@ pub fn minimal_cut_sets<T: CutTest + ?Sized>(
         status = Status::Exact;
     }
     Ok(Bounded { sets, status, calls })
+}
+
+/// The family of a target that is lost whatever happens, or whatever is removed is not.
+fn trivial_family(test: &(impl CutTest + ?Sized)) -> Result<Option<Vec<Vec<u32>>>, Cancelled> {
+    if test.is_cut(&[])? {
+        return Ok(Some(vec![Vec::new()]));
+    }
+    let all: Vec<u32> = (0..test.unit_count() as u32).collect();
+    Ok((!test.is_cut(&all)?).then(Vec::new))
 }
 
 struct Round {
