@@ -66,6 +66,8 @@ pub struct Config {
     pub store_cache_mib: u64,
     /// Memory for finished answers, in MiB.
     pub answer_cache_mib: usize,
+    /// Answers whose address outlives a restart; the oldest are the first to go.
+    pub permalinks_kept: usize,
     /// Memory for graphs, in MiB; the least recently used ones are dropped and loaded again.
     pub graph_memory_mib: usize,
     /// Largest JSON body, in MiB.
@@ -134,6 +136,7 @@ impl Default for Config {
             cpu_threads: 0,
             store_cache_mib: 48,
             answer_cache_mib: 64,
+            permalinks_kept: 100_000,
             graph_memory_mib: 4096,
             json_limit_mib: 64,
             import_limit_mib: 4096,
@@ -175,6 +178,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("cpu_threads", "threads for CPU-heavy work, 0 for one each core"),
     ("store_cache_mib", "page cache of the store in MiB"),
     ("answer_cache_mib", "memory for finished answers in MiB"),
+    ("permalinks_kept", "answers whose address outlives a restart; the oldest go first"),
     ("graph_memory_mib", "memory for graphs in MiB; the least recently used are dropped"),
     ("json_limit_mib", "largest JSON body in MiB"),
     ("import_limit_mib", "largest imported file in MiB"),
@@ -288,6 +292,7 @@ impl Config {
             "cpu_threads" => self.cpu_threads = number(text, 1024)?,
             "store_cache_mib" => self.store_cache_mib = number(text, 1 << 20)?,
             "answer_cache_mib" => self.answer_cache_mib = number(text, 1 << 20)?,
+            "permalinks_kept" => self.permalinks_kept = number(text, 100_000_000)?,
             "graph_memory_mib" => self.graph_memory_mib = number(text, 1 << 22)?,
             "json_limit_mib" => self.json_limit_mib = number(text, 1 << 14)?.max(1),
             "import_limit_mib" => self.import_limit_mib = number(text, 1 << 30)?.max(1),

@@ -202,6 +202,7 @@ fn open(config: &Config) -> Result<Service, Failure> {
     let options = ServiceOptions {
         cpu_threads: config.cpu_threads,
         answer_cache_bytes: config.answer_cache_mib << 20,
+        permalinks_kept: config.permalinks_kept,
         jobs: JobOptions {
             deadline: config.job_deadline,
             slots: match config.job_slots {

@@ -26,7 +26,6 @@ use crate::graph::Snapshot;
 use crate::model::scenario::{
     Mode, ModelOptions, Response, ScenarioBody, ScenarioError, Shock, Target, check_draws,
 };
-use crate::store::DocumentKind;
 
 /// Most scenarios of one comparison: every pair is compared.
 pub const MOST_SCENARIOS: usize = 50;
@@ -330,7 +329,7 @@ impl Service {
         let mut answer = self.evaluate_comparison(comparison, progress)?;
         let took = (start.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         answer.elapsed_ms = stored.as_ref().map_or(took, |s| s.elapsed_ms);
-        if stored.is_none() && !self.store.is_failed() {
+        if stored.is_none() {
             let stored = Stored {
                 graph: answer.graph.clone(),
                 version: answer.version,
@@ -338,10 +337,7 @@ impl Service {
                 elapsed_ms: took,
             };
             let bytes = serde_json::to_vec(&stored).map_err(|_| ServiceError::Internal)?;
-            // A permalink that cannot be kept does not spoil the answer.
-            if let Err(error) = self.store.put_document(DocumentKind::Answer, &answer.id, &bytes) {
-                tracing::warn!(%error, id = answer.id, "the comparison could not be stored");
-            }
+            self.permalinks.keep(&answer.id, bytes);
         }
         let body = serde_json::to_vec(&answer).map_err(|_| ServiceError::Internal)?;
         let answer = Answer {
@@ -355,7 +351,7 @@ impl Service {
     }
 
     fn stored_comparison(&self, id: &str) -> Result<Option<Stored>, ServiceError> {
-        let stored = self.store.get_document(DocumentKind::Answer, id)?;
+        let stored = self.permalinks.get(id)?;
         Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 

@@ -69,6 +69,8 @@ pub struct ServiceOptions {
     pub cpu_threads: usize,
     /// Bytes of finished answers kept in memory.
     pub answer_cache_bytes: usize,
+    /// Answers whose question is kept in the store; the oldest are the first to go.
+    pub permalinks_kept: usize,
     /// How many jobs run, and for how long.
     pub jobs: JobOptions,
     /// Most memory that the process should use.
@@ -86,6 +88,7 @@ impl Default for ServiceOptions {
         Self {
             cpu_threads: 0,
             answer_cache_bytes: 64 << 20,
+            permalinks_kept: 100_000,
             jobs: JobOptions::default(),
             memory: MemoryBudget::default(),
             access: AccessOptions::default(),
@@ -169,7 +172,10 @@ impl Service {
             engines: Engines::new(options.engines.clone(), options.memory),
             memory: options.memory,
             answers: Arc::new(AnswerCache::new(options.answer_cache_bytes)),
-            permalinks: Arc::new(Permalinks::start(store.clone()).map_err(|e| no_threads(&e))?),
+            permalinks: Arc::new(
+                Permalinks::start(store.clone(), options.permalinks_kept)
+                    .map_err(|e| no_threads(&e))?,
+            ),
             idempotency: Idempotency::new(store.clone()),
             reference,
             models: impacts::ModelCache::default(),

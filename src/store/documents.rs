@@ -16,6 +16,8 @@ pub enum DocumentKind {
     Scenario,
     /// The request behind an answer's permalink.
     Answer,
+    /// Which answers' requests were kept when: the oldest are the first to go.
+    AnswerOrder,
     /// The answer to repeat for an idempotency key.
     Idempotency,
     /// An API key (salted hash, role, scope).
@@ -32,9 +34,10 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Scenario,
         Self::Answer,
+        Self::AnswerOrder,
         Self::Idempotency,
         Self::ApiKey,
         Self::Audit,
@@ -48,6 +51,7 @@ impl DocumentKind {
         match self {
             Self::Scenario => b's',
             Self::Answer => b'a',
+            Self::AnswerOrder => b'o',
             Self::Idempotency => b'i',
             Self::ApiKey => b'k',
             Self::Audit => b'u',
@@ -56,6 +60,17 @@ impl DocumentKind {
             Self::Setting => b'c',
         }
     }
+}
+
+/// A document to write, or to delete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentChange {
+    /// What the document is.
+    pub kind: DocumentKind,
+    /// Its key.
+    pub key: String,
+    /// Its new value; `None` deletes it, if it is there.
+    pub value: Option<Vec<u8>>,
 }
 
 /// Refuses a key or value that cannot be stored.
@@ -94,22 +109,21 @@ impl Store {
         self.write(batch)
     }
 
-    /// Writes several documents of a kind together. Durable when it returns.
+    /// Writes and deletes several documents together. Durable when it returns.
     ///
     /// # Errors
-    /// As [`Store::put_document`]; then none is written.
-    pub fn put_documents(
-        &self,
-        kind: DocumentKind,
-        documents: &[(String, Vec<u8>)],
-    ) -> Result<(), StoreError> {
-        for (key, value) in documents {
-            check(kind, key, value)?;
+    /// As [`Store::put_document`]; then nothing is changed.
+    pub fn change_documents(&self, changes: &[DocumentChange]) -> Result<(), StoreError> {
+        for DocumentChange { kind, key, value } in changes {
+            check(*kind, key, value.as_deref().unwrap_or_default())?;
         }
         let _documents = held(self.documents.lock());
         let mut batch = Batch::default();
-        for (key, value) in documents {
-            self.stage_document(&mut batch, kind, key, value)?;
+        for DocumentChange { kind, key, value } in changes {
+            match value {
+                Some(value) => self.stage_document(&mut batch, *kind, key, value)?,
+                None => self.delete_parts(&mut batch, &keys::document(*kind, key))?,
+            }
         }
         self.write(batch)
     }

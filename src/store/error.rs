@@ -129,7 +129,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Damage with the usual advice.
-    pub(super) fn corrupt(what: impl Into<String>) -> Self {
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
         Self::Corrupt {
             what: what.into(),
             hint: "run `chokepoint check` to see what can still be read, export that, and restore \

@@ -54,7 +54,7 @@ mod tests;
 pub use backup::BackupInfo;
 pub use check::CheckReport;
 pub use commit::{Commit, CommitMeta};
-pub use documents::DocumentKind;
+pub use documents::{DocumentChange, DocumentKind};
 pub use error::StoreError;
 pub use records::{Counts, GraphHead, VersionInfo};
 

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use crate::service::ServiceError;
 use crate::service::time::{iso, now_ms};
 use crate::service::writer::Attached;
-use crate::store::{DocumentKind, Store};
+use crate::store::{DocumentChange, DocumentKind, Store};
 
 /// Entries that may wait to be written.
 const QUEUE: usize = 8192;
@@ -179,14 +179,15 @@ impl Drop for Audit {
 
 fn run(store: &Store, waiting: &Receiver<(String, Vec<u8>)>) {
     while let Ok(first) = waiting.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            match waiting.try_recv() {
-                Ok(entry) => group.push(entry),
-                Err(_) => break,
-            }
-        }
-        if let Err(error) = store.put_documents(DocumentKind::Audit, &group) {
+        let group: Vec<DocumentChange> = std::iter::once(first)
+            .chain(waiting.try_iter().take(GROUP - 1))
+            .map(|(key, entry)| DocumentChange {
+                kind: DocumentKind::Audit,
+                key,
+                value: Some(entry),
+            })
+            .collect();
+        if let Err(error) = store.change_documents(&group) {
             tracing::error!(%error, entries = group.len(), "audit entries could not be written");
         }
     }

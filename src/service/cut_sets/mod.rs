@@ -33,7 +33,6 @@ use super::impacts::{Question, answer_id};
 use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::graph::Snapshot;
-use crate::store::DocumentKind;
 
 /// Most sets in one answer or page.
 pub const MOST_SETS: usize = 1_000_000;
@@ -241,7 +240,7 @@ impl Service {
         };
         let body = body.map_err(|_| ServiceError::Internal)?;
         let version = question.snapshot.info().version;
-        if known.is_none() && !timed_out && !self.store.is_failed() {
+        if known.is_none() && !timed_out {
             let stored = Stored {
                 graph: question.snapshot.info().graph.to_string(),
                 version,
@@ -249,11 +248,7 @@ impl Service {
                 elapsed_ms,
             };
             let bytes = serde_json::to_vec(&stored).map_err(|_| ServiceError::Internal)?;
-            // A permalink that cannot be kept does not spoil the answer.
-            if let Err(error) = self.store.put_document(DocumentKind::Answer, &question.id, &bytes)
-            {
-                tracing::warn!(%error, id = question.id, "the question could not be stored");
-            }
+            self.permalinks.keep(&question.id, bytes);
         }
         let answer = Answer {
             id: question.id.as_str().into(),
@@ -266,7 +261,7 @@ impl Service {
     }
 
     fn stored_cut(&self, id: &str) -> Result<Option<Stored>, ServiceError> {
-        let stored = self.store.get_document(DocumentKind::Answer, id)?;
+        let stored = self.permalinks.get(id)?;
         Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 

@@ -37,7 +37,6 @@ use crate::analysis::cuts::CutError;
 use crate::analysis::structure::StructureError;
 use crate::graph::Snapshot;
 use crate::model::selector::Selector;
-use crate::store::DocumentKind;
 
 use rows::Rows;
 use views::ViewCache;
@@ -285,7 +284,7 @@ impl Service {
             rows.append(&mut body);
             body.push(b'}');
         }
-        if known.is_none() && !self.store.is_failed() {
+        if known.is_none() {
             let stored = Stored {
                 graph: framed.graph,
                 version: framed.version,
@@ -293,10 +292,7 @@ impl Service {
                 elapsed_ms: took,
             };
             let bytes = serde_json::to_vec(&stored).map_err(|_| ServiceError::Internal)?;
-            // A permalink that cannot be kept does not spoil the answer.
-            if let Err(error) = self.store.put_document(DocumentKind::Answer, &asked.id, &bytes) {
-                tracing::warn!(%error, id = asked.id, "the question could not be stored");
-            }
+            self.permalinks.keep(&asked.id, bytes);
         }
         Ok(Answer {
             id: asked.id.as_str().into(),
@@ -307,7 +303,7 @@ impl Service {
     }
 
     fn stored_structure(&self, id: &str) -> Result<Option<Stored>, ServiceError> {
-        let stored = self.store.get_document(DocumentKind::Answer, id)?;
+        let stored = self.permalinks.get(id)?;
         Ok(stored.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
