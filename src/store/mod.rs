@@ -137,7 +137,7 @@ impl Store {
             return Err(StoreError::Corrupt {
                 what: format!("in {}: {what}", dir.display()),
                 hint: "restore the last backup with `chokepoint restore`; or, to go on with what \
-                       is left, delete the file `tip` there and start again"
+                       is left, delete the files `tip` and `journal` there and start again"
                     .into(),
             });
         }

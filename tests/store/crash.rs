@@ -66,7 +66,7 @@ fn write_until_killed(dir: &Path) {
         if version % 23 == 0 {
             store.replace("g", version - 1, &next, meta).unwrap();
         } else {
-            let text = format!("{version}:{}", "x".repeat((version % 3 * 6000) as usize));
+            let text = format!("{version}:{}", "x".repeat((version % 5 * 20_000) as usize));
             let documents = vec![(DocumentKind::Setting, "last", text.as_bytes())];
             let commit = Commit {
                 name: "g",

@@ -8,7 +8,9 @@ use std::path::Path;
 use chokepoint::model::{
     Change, Figure, FlowRecord, GraphSettings, Network, NetworkBuilder, NodeRecord,
 };
-use chokepoint::store::{CommitMeta, DocumentKind, Store, StoreError, StoreOptions};
+use chokepoint::store::{
+    CommitMeta, DocumentChange, DocumentKind, Store, StoreError, StoreOptions,
+};
 
 fn open(dir: &Path) -> Result<Store, StoreError> {
     Store::open(dir, StoreOptions::default())
@@ -123,7 +125,15 @@ fn a_flipped_byte_or_a_truncated_file_is_an_error_or_harmless() {
     for round in 0..rounds {
         let copy = tempfile::tempdir().unwrap();
         copy_dir(dir.path(), copy.path());
+        // The journal alone can bring back all that so small a store holds.
+        let journal = round % 2 == 0;
+        if !journal {
+            fs::remove_file(copy.path().join("journal")).unwrap();
+        }
         let (name, length) = &files[random(files.len() as u64) as usize];
+        if !journal && name == "journal" {
+            continue;
+        }
         let path = copy.path().join(name);
         let mut bytes = fs::read(&path).unwrap();
         let what = match round % 3 {
@@ -149,6 +159,61 @@ fn a_flipped_byte_or_a_truncated_file_is_an_error_or_harmless() {
     }
     println!("{same} harmless, {errors} reported");
     assert!(errors > 0, "the damage never hit anything");
+}
+
+#[test]
+fn what_the_engine_had_not_written_comes_out_of_the_journal() {
+    let (dir, _) = filled();
+    // The engine's files as they are when it has just been opened, and the journal of later.
+    let store = open(dir.path()).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(dir.path(), copy.path());
+    let bare = tempfile::tempdir().unwrap();
+    copy_dir(dir.path(), bare.path());
+    for i in 0..40usize {
+        let value = vec![i as u8; i * 700];
+        store.put_document(DocumentKind::Scenario, &format!("later {i}"), &value).unwrap();
+        if i % 3 == 0 {
+            store.delete_document(DocumentKind::Scenario, &format!("later {}", i / 2)).unwrap();
+        }
+    }
+    for name in ["journal", "tip"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let before = content(&store).unwrap();
+    assert!(judge(copy.path(), &before, "a crash"));
+    // It was not only read: the next start needs no journal.
+    fs::remove_file(copy.path().join("journal")).unwrap();
+    assert!(judge(copy.path(), &before, "a crash and a start"));
+
+    // Without the journal the loss is told.
+    fs::copy(dir.path().join("tip"), bare.path().join("tip")).unwrap();
+    let error = open(bare.path()).unwrap_err().to_string();
+    assert!(error.contains("acknowledged writes are missing"), "{error}");
+}
+
+#[test]
+fn a_journal_that_is_full_begins_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).unwrap();
+    let value = |i: usize| vec![i as u8; 6000 + i];
+    // Over 10 MB, in batches of all sizes, one of them larger than the journal.
+    for i in 0..400 {
+        let changes: Vec<DocumentChange> = (0..if i == 200 { 900 } else { i % 9 })
+            .map(|k| DocumentChange {
+                kind: DocumentKind::Job,
+                key: format!("{i}/{k}"),
+                value: Some(value(k)),
+            })
+            .collect();
+        store.change_documents(&changes).unwrap();
+    }
+    let before = store.documents(DocumentKind::Job, "").unwrap();
+    assert!(before.len() > 2000);
+    drop(store);
+    let store = open(dir.path()).unwrap();
+    assert!(store.documents(DocumentKind::Job, "").unwrap() == before);
+    assert_eq!(fs::metadata(dir.path().join("journal")).unwrap().len(), 4 << 20);
 }
 
 #[test]

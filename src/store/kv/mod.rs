@@ -3,6 +3,7 @@
 //! sled is behind it in service, a map in memory under the tests of other layers, and a map that
 //! fails on demand under the store's own tests.
 
+mod journal;
 mod memory;
 mod sled_kv;
 mod tip;

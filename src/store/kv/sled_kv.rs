@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::journal::{CAPACITY, Journal, put_record};
 use super::tip::TipFile;
 use super::{Batch, Kv, Visit};
 use crate::store::bytes::{Malformed, Put, Reader};
@@ -26,8 +27,10 @@ pub(in crate::store) struct SledKv {
     /// not empty the device's cache, so this handle is synced before anything is acknowledged.
     data: File,
     dir: PathBuf,
-    /// Number of the last batch, which each batch writes under `T`; held while one is applied.
-    sequence: Mutex<u64>,
+    /// Held while a batch is applied.
+    applied: Mutex<Applied>,
+    /// Where batches become durable; held while they do. Locked before `applied`.
+    journal: Mutex<Durable>,
     /// Number of the last batch that was acknowledged, beside sled: see [`TipFile`].
     tip: TipFile,
     /// What the tip file says is missing.
@@ -36,6 +39,33 @@ pub(in crate::store) struct SledKv {
     had_data: bool,
     /// Held until the database is dropped.
     _lock: File,
+}
+
+/// What was applied to sled.
+struct Applied {
+    /// Number of the last batch, which each batch writes under `T`.
+    last: u64,
+    /// Records of the batches that are not durable yet; `None`: too many for the journal.
+    records: Option<Vec<u8>>,
+}
+
+impl Applied {
+    fn note(&mut self, number: u64, batch: &Batch) {
+        let fits = |records: &Vec<u8>| records.len() + batch.bytes <= CAPACITY;
+        self.records = self.records.take().filter(fits);
+        if let Some(records) = &mut self.records {
+            put_record(records, number, batch);
+        }
+    }
+}
+
+/// What will outlive a crash.
+struct Durable {
+    journal: Journal,
+    /// Number of the last durable batch.
+    last: u64,
+    /// True once a write has failed: the system may forget that it did, and what was to be written.
+    failed: bool,
 }
 
 impl SledKv {
@@ -76,12 +106,22 @@ impl SledKv {
         let (tip, acknowledged) =
             TipFile::open(&dir.join("tip")).map_err(|e| io("opening the tip file in", &e))?;
         let key = frame::part_key(&keys::tip(), 0);
-        let found = match guard("reading the tip", || db.get(&key))? {
+        let mut found = match guard("reading the tip", || db.get(&key))? {
             None => 0,
             Some(value) => Reader::new(frame::open(&key, &value)?.0)
                 .varint()
                 .map_err(|Malformed| StoreError::corrupt("the record of the last batch"))?,
         };
+        let (journal, records) =
+            Journal::open(&dir.join("journal")).map_err(|e| io("opening the journal in", &e))?;
+        let acknowledged = records.last().map_or(acknowledged, |r| acknowledged.max(r.number));
+        for record in records {
+            // What lies behind a hole cannot be applied.
+            if record.number == found + 1 {
+                apply(&db, record.number, record.batch)?;
+                found = record.number;
+            }
+        }
         let lost = (found < acknowledged).then(|| {
             format!(
                 "the last {} of {acknowledged} acknowledged writes are missing",
@@ -91,18 +131,36 @@ impl SledKv {
         let kv = Self {
             db,
             data,
-            sequence: Mutex::new(found.max(acknowledged)),
+            applied: Mutex::new(Applied {
+                last: found.max(acknowledged),
+                records: Some(Vec::new()),
+            }),
+            journal: Mutex::new(Durable { journal, last: found, failed: false }),
             tip,
             lost,
             dir: dir.to_owned(),
             had_data: before > SLED_SEGMENT_BYTES,
             _lock: lock,
         };
+        // The journal begins again, so sled must have what it held. What was lost stays as it is,
+        // for whoever looks into it.
+        if kv.lost.is_none() {
+            kv.checkpoint()?;
+        }
         if before == 0 {
-            kv.sync()?;
             sync_dir(dir).map_err(|e| io("syncing", &e))?;
         }
         Ok(kv)
+    }
+
+    /// Makes sled itself durable.
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        guard("flushing the log", || self.db.flush())?;
+        self.data.sync_data().map_err(|e| self.syncing(&e))
+    }
+
+    fn syncing(&self, error: &std::io::Error) -> StoreError {
+        StoreError::io(format!("syncing {}", self.dir.display()), error)
     }
 
     /// What was acknowledged once and is not there any more.
@@ -175,6 +233,21 @@ fn guard<T>(what: &str, call: impl FnOnce() -> Result<T, sled::Error>) -> Result
     }
 }
 
+/// Applies a batch to sled, with its number.
+fn apply(db: &sled::Db, number: u64, mut batch: Batch) -> Result<(), StoreError> {
+    let mut tip = Vec::new();
+    tip.put_varint(number);
+    frame::put_parts(&mut batch, &keys::tip(), &tip);
+    let mut out = sled::Batch::default();
+    for (key, value) in batch.operations {
+        match value {
+            Some(value) => out.insert(key, value),
+            None => out.remove(key),
+        }
+    }
+    guard("writing a batch", || db.apply_batch(out))
+}
+
 impl Kv for SledKv {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(guard("reading a record", || self.db.get(key))?.map(|v| v.to_vec()))
@@ -200,30 +273,39 @@ impl Kv for SledKv {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut sequence = held(self.sequence.lock());
-        let next = *sequence + 1;
-        let mut number = Vec::new();
-        number.put_varint(next);
-        let mut batch = batch;
-        frame::put_parts(&mut batch, &keys::tip(), &number);
-        let mut out = sled::Batch::default();
-        for (key, value) in batch.operations {
-            match value {
-                Some(value) => out.insert(key, value),
-                None => out.remove(key),
-            }
-        }
-        guard("writing a batch", || self.db.apply_batch(out))?;
-        *sequence = next;
+        let mut applied = held(self.applied.lock());
+        let next = applied.last + 1;
+        applied.note(next, &batch);
+        // One that could not be applied has no record: from here only sled itself can be synced.
+        apply(&self.db, next, batch).inspect_err(|_| applied.records = None)?;
+        applied.last = next;
         Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        let sequence = *held(self.sequence.lock());
-        guard("flushing the log", || self.db.flush())?;
-        let what = || format!("syncing {}", self.dir.display());
-        self.data.sync_data().map_err(|e| StoreError::io(what(), &e))?;
-        self.tip.write(sequence).map_err(|e| StoreError::io(what(), &e))
+        let mut durable = held(self.journal.lock());
+        let (last, records) = {
+            let mut applied = held(self.applied.lock());
+            (applied.last, applied.records.replace(Vec::new()))
+        };
+        if durable.failed {
+            return Err(StoreError::Failed);
+        }
+        if last == durable.last {
+            return Ok(());
+        }
+        durable.failed = true;
+        match records.filter(|records| durable.journal.has_room(records.len())) {
+            Some(records) => durable.journal.append(&records).map_err(|e| self.syncing(&e))?,
+            None => {
+                self.checkpoint()?;
+                durable.journal.restart();
+            }
+        }
+        self.tip.write(last).map_err(|e| self.syncing(&e))?;
+        durable.last = last;
+        durable.failed = false;
+        Ok(())
     }
 
     fn disk_bytes(&self) -> Result<u64, StoreError> {
