@@ -1,10 +1,10 @@
 //! A write-ahead journal beside sled, so that a commit costs one write and one sync.
 //!
-//! sled hands its log in pieces to threads of its own and waits for each; for a small batch that
-//! takes longer than the device does. So batches are applied to sled in memory, and their records
-//! are appended here and synced: then they are durable. When the file is full, sled is flushed and
-//! synced in its place (a checkpoint) and the journal begins again at its start. After a crash the
-//! batches that sled does not have are applied again, in order.
+//! sled hands its log in pieces to threads of its own and writes a small batch in two of them; that
+//! takes longer than the device does. So the records of batches are appended here and synced: then
+//! they are durable. What they change is kept in memory until the file is full; then all of it goes
+//! to sled in one batch, sled is synced (a checkpoint), and the journal begins again at its start.
+//! After a crash the batches that sled does not have are applied again, in order.
 //!
 //! The file is written full of zeros once, so that a later sync has no metadata to write. Record =
 //! length of the rest: u32 LE, CRC32C of the rest: u32 LE, number: u64 LE, operations. Numbers of a
@@ -19,8 +19,9 @@ use std::path::Path;
 use super::Batch;
 use crate::store::bytes::{Malformed, Put, Reader};
 
-/// Bytes of the file.
-pub(super) const CAPACITY: usize = 4 << 20;
+/// Bytes of the file: some hundred small batches. Large ones go to sled as they are, which gives
+/// space in its file back sooner than few very large ones do.
+pub(super) const CAPACITY: usize = 256 << 10;
 const HEADER_BYTES: usize = 8;
 const NUMBER_BYTES: usize = 8;
 

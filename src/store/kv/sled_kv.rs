@@ -1,9 +1,11 @@
 //! sled 0.34.7 as the engine, with the guards that its known weak points need.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,8 +29,8 @@ pub(in crate::store) struct SledKv {
     /// not empty the device's cache, so this handle is synced before anything is acknowledged.
     data: File,
     dir: PathBuf,
-    /// Held while a batch is applied.
-    applied: Mutex<Applied>,
+    /// Batches on their way to sled.
+    applied: RwLock<Applied>,
     /// Where batches become durable; held while they do. Locked before `applied`.
     journal: Mutex<Durable>,
     /// Number of the last batch that was acknowledged, beside sled: see [`TipFile`].
@@ -37,25 +39,53 @@ pub(in crate::store) struct SledKv {
     lost: Option<String>,
     /// True if the directory held more than an empty database before it was opened.
     had_data: bool,
-    /// Held until the database is dropped.
-    _lock: File,
+    /// Held until the database is dropped: the last field.
+    _lock: DirLock,
 }
 
-/// What was applied to sled.
+/// What was applied.
+#[derive(Default)]
 struct Applied {
-    /// Number of the last batch, which each batch writes under `T`.
+    /// Number of the last batch.
     last: u64,
+    /// What the batches since the last hand-over have made of keys (`None`: deleted): newer than
+    /// what sled has.
+    newer: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Records of the batches that are not durable yet; `None`: too many for the journal.
     records: Option<Vec<u8>>,
 }
 
 impl Applied {
-    fn note(&mut self, number: u64, batch: &Batch) {
+    fn apply(&mut self, batch: Batch) {
+        self.last += 1;
         let fits = |records: &Vec<u8>| records.len() + batch.bytes <= CAPACITY;
         self.records = self.records.take().filter(fits);
         if let Some(records) = &mut self.records {
-            put_record(records, number, batch);
+            put_record(records, self.last, &batch);
         }
+        self.newer.extend(batch.operations);
+    }
+
+    /// Gives sled what it does not have, in one batch with the number of the last, under `T`.
+    fn hand_over(&mut self, db: &sled::Db) -> Result<(), StoreError> {
+        if self.newer.is_empty() {
+            return Ok(());
+        }
+        let mut tip = Vec::new();
+        tip.put_varint(self.last);
+        let mut numbered = Batch::default();
+        frame::put_parts(&mut numbered, &keys::tip(), &tip);
+        let mut out = sled::Batch::default();
+        let numbered = numbered.operations.iter().map(|(key, value)| (key, value));
+        for (key, value) in self.newer.iter().chain(numbered) {
+            match value {
+                Some(value) => out.insert(key.as_slice(), value.as_slice()),
+                None => out.remove(key.as_slice()),
+            }
+        }
+        guard("writing a batch", || db.apply_batch(out))?;
+        self.newer.clear();
+        Ok(())
     }
 }
 
@@ -106,7 +136,7 @@ impl SledKv {
         let (tip, acknowledged) =
             TipFile::open(&dir.join("tip")).map_err(|e| io("opening the tip file in", &e))?;
         let key = frame::part_key(&keys::tip(), 0);
-        let mut found = match guard("reading the tip", || db.get(&key))? {
+        let found = match guard("reading the tip", || db.get(&key))? {
             None => 0,
             Some(value) => Reader::new(frame::open(&key, &value)?.0)
                 .varint()
@@ -115,13 +145,14 @@ impl SledKv {
         let (journal, records) =
             Journal::open(&dir.join("journal")).map_err(|e| io("opening the journal in", &e))?;
         let acknowledged = records.last().map_or(acknowledged, |r| acknowledged.max(r.number));
+        let mut applied = Applied { last: found, ..Applied::default() };
         for record in records {
             // What lies behind a hole cannot be applied.
-            if record.number == found + 1 {
-                apply(&db, record.number, record.batch)?;
-                found = record.number;
+            if record.number == applied.last + 1 {
+                applied.apply(record.batch);
             }
         }
+        let found = applied.last;
         let lost = (found < acknowledged).then(|| {
             format!(
                 "the last {} of {acknowledged} acknowledged writes are missing",
@@ -131,10 +162,7 @@ impl SledKv {
         let kv = Self {
             db,
             data,
-            applied: Mutex::new(Applied {
-                last: found.max(acknowledged),
-                records: Some(Vec::new()),
-            }),
+            applied: RwLock::new(applied),
             journal: Mutex::new(Durable { journal, last: found, failed: false }),
             tip,
             lost,
@@ -153,10 +181,17 @@ impl SledKv {
         Ok(kv)
     }
 
-    /// Makes sled itself durable.
-    fn checkpoint(&self) -> Result<(), StoreError> {
+    /// Gives sled all that was applied and makes it durable there; the number of the last batch.
+    fn checkpoint(&self) -> Result<u64, StoreError> {
+        let last = {
+            let mut applied = held(self.applied.write());
+            applied.hand_over(&self.db)?;
+            applied.records = Some(Vec::new());
+            applied.last
+        };
         guard("flushing the log", || self.db.flush())?;
-        self.data.sync_data().map_err(|e| self.syncing(&e))
+        self.data.sync_data().map_err(|e| self.syncing(&e))?;
+        Ok(last)
     }
 
     fn syncing(&self, error: &std::io::Error) -> StoreError {
@@ -174,7 +209,18 @@ impl SledKv {
     }
 }
 
-fn lock(dir: &Path) -> Result<File, StoreError> {
+/// The lock of a directory. Let go of by name: a child process that is just being started still has
+/// all open files, and would keep a lock that is only closed.
+struct DirLock(File);
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // If that fails, closing the file does it.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(dir: &Path) -> Result<DirLock, StoreError> {
     let path = dir.join("lock");
     let what = || format!("opening the lock file {}", path.display());
     let file = OpenOptions::new()
@@ -184,7 +230,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         .open(&path)
         .map_err(|e| StoreError::io(what(), &e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(DirLock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked { dir: dir.to_owned() }),
         Err(TryLockError::Error(e)) => Err(StoreError::io(what(), &e)),
     }
@@ -233,23 +279,23 @@ fn guard<T>(what: &str, call: impl FnOnce() -> Result<T, sled::Error>) -> Result
     }
 }
 
-/// Applies a batch to sled, with its number.
-fn apply(db: &sled::Db, number: u64, mut batch: Batch) -> Result<(), StoreError> {
-    let mut tip = Vec::new();
-    tip.put_varint(number);
-    frame::put_parts(&mut batch, &keys::tip(), &tip);
-    let mut out = sled::Batch::default();
-    for (key, value) in batch.operations {
-        match value {
-            Some(value) => out.insert(key, value),
-            None => out.remove(key),
+impl Drop for SledKv {
+    /// Leaves nothing to the journal, if all is well: the next start is faster.
+    fn drop(&mut self) {
+        if self.lost.is_none()
+            && !held(self.journal.lock()).failed
+            && let Err(error) = self.checkpoint()
+        {
+            tracing::warn!(%error, "closing the store: what is missing is in the journal");
         }
     }
-    guard("writing a batch", || db.apply_batch(out))
 }
 
 impl Kv for SledKv {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        if let Some(newer) = held(self.applied.read()).newer.get(key) {
+            return Ok(newer.clone());
+        }
         Ok(guard("reading a record", || self.db.get(key))?.map(|v| v.to_vec()))
     }
 
@@ -259,13 +305,40 @@ impl Kv for SledKv {
         end: Option<&[u8]>,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        let mut items = match end {
+        let bound = match end {
             Some(end) if end <= start => return Ok(()),
-            Some(end) => self.db.range(start..end),
-            None => self.db.range(start..),
+            Some(end) => Bound::Excluded(end),
+            None => Bound::Unbounded,
         };
+        let range = (Bound::Included(start), bound);
+        let newer: Vec<_> = {
+            let applied = held(self.applied.read());
+            let newer = applied.newer.range::<[u8], _>(range);
+            newer.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        let mut newer = newer.into_iter().peekable();
+        let mut items = self.db.range::<&[u8], _>(range);
         while let Some((key, value)) = guard("reading records", || items.next().transpose())? {
-            if !visit(&key, &value)? {
+            while let Some((key, value)) = newer.next_if(|next| *next.0 < *key) {
+                if let Some(value) = value
+                    && !visit(&key, &value)?
+                {
+                    return Ok(());
+                }
+            }
+            let more = match newer.next_if(|next| *next.0 == *key) {
+                None => visit(&key, &value)?,
+                Some((key, Some(value))) => visit(&key, &value)?,
+                Some((_, None)) => true,
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+        for (key, value) in newer {
+            if let Some(value) = value
+                && !visit(&key, &value)?
+            {
                 break;
             }
         }
@@ -273,19 +346,19 @@ impl Kv for SledKv {
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
-        let mut applied = held(self.applied.lock());
-        let next = applied.last + 1;
-        applied.note(next, &batch);
-        // One that could not be applied has no record: from here only sled itself can be synced.
-        apply(&self.db, next, batch).inspect_err(|_| applied.records = None)?;
-        applied.last = next;
+        let mut applied = held(self.applied.write());
+        applied.apply(batch);
+        // The journal will not be asked for it.
+        if applied.records.is_none() {
+            applied.hand_over(&self.db)?;
+        }
         Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
         let mut durable = held(self.journal.lock());
         let (last, records) = {
-            let mut applied = held(self.applied.lock());
+            let mut applied = held(self.applied.write());
             (applied.last, applied.records.replace(Vec::new()))
         };
         if durable.failed {
@@ -295,15 +368,18 @@ impl Kv for SledKv {
             return Ok(());
         }
         durable.failed = true;
-        match records.filter(|records| durable.journal.has_room(records.len())) {
-            Some(records) => durable.journal.append(&records).map_err(|e| self.syncing(&e))?,
-            None => {
-                self.checkpoint()?;
-                durable.journal.restart();
+        durable.last = match records.filter(|records| durable.journal.has_room(records.len())) {
+            Some(records) => {
+                durable.journal.append(&records).map_err(|e| self.syncing(&e))?;
+                last
             }
-        }
-        self.tip.write(last).map_err(|e| self.syncing(&e))?;
-        durable.last = last;
+            None => {
+                let last = self.checkpoint()?;
+                durable.journal.restart();
+                last
+            }
+        };
+        self.tip.write(durable.last).map_err(|e| self.syncing(&e))?;
         durable.failed = false;
         Ok(())
     }
