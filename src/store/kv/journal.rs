@@ -12,7 +12,7 @@
 //! is not whole or has another number is the end.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -46,11 +46,10 @@ impl Journal {
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<Record>)> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(CAPACITY).min(CAPACITY);
-        let mut bytes = vec![0; length];
-        file.read_exact_at(&mut bytes, 0)?;
-        if length < CAPACITY {
-            file.write_all_at(&vec![0; CAPACITY - length], length as u64)?;
+        let mut bytes = Vec::new();
+        (&file).read_to_end(&mut bytes)?;
+        if bytes.len() < CAPACITY {
+            file.write_all_at(&vec![0; CAPACITY - bytes.len()], bytes.len() as u64)?;
             file.sync_all()?;
         }
         Ok((Self { file, position: 0 }, records(&bytes)))

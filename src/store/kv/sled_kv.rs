@@ -26,7 +26,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 pub(in crate::store) struct SledKv {
     db: sled::Db,
     /// The same file that sled writes: `flush` alone only asks for `sync_file_range`, which does
-    /// not empty the device's cache, so this handle is synced before anything is acknowledged.
+    /// not empty the device's cache, so this handle is synced, too.
     data: File,
     dir: PathBuf,
     /// Batches on their way to sled.
