@@ -793,3 +793,22 @@ fn long_chains_and_rings_are_no_danger() {
         server.get("/healthz").ok(200);
     }
 }
+
+#[test]
+fn loss_curves_of_a_protection_end_with_its_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    // Every flow of the bundled graph as a unit: the curves alone take minutes.
+    let body = json!({"target": {"stage": "industry"}, "units": {"each": "flow"},
+        "limits": {"seconds": 5}});
+    let started = std::time::Instant::now();
+    let answer = server.post("/v1/graphs/critical-minerals/protection", &body).ok(200);
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    let warnings = answer["warnings"].to_string();
+    assert!(warnings.contains("before the loss curves were complete"), "{warnings}");
+    let sizes = |curve: &Value| curve.as_array().unwrap().len();
+    let curve = &answer["loss_curve"];
+    assert!(sizes(&curve["before"]) <= 4 && sizes(&curve["after"]) <= 4, "{curve}");
+    // Nothing need be protected, and that costs 0, not -0.
+    assert_eq!((&answer["protect"], answer["cost"].to_string()), (&json!([]), "0.0".to_owned()));
+}

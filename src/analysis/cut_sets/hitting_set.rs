@@ -56,6 +56,11 @@ fn slack(cost: f64) -> f64 {
     if cost.is_finite() { 1e-9 * cost.abs().max(1.0) } else { 0.0 }
 }
 
+/// Sum of the costs of some elements (of none: 0, where the sum of an iterator is -0).
+fn cost_of(costs: &[f64], units: &[u32]) -> f64 {
+    units.iter().fold(0.0, |sum, &u| sum + costs[u as usize])
+}
+
 impl HittingSet<'_> {
     /// Solves it; `None` if nothing hits all sets. With fewer than the needed `nodes` of the search
     /// tree the answer is the best found, and its lower bound says how far off it may be.
@@ -162,7 +167,7 @@ impl HittingSet<'_> {
         solver.search()?;
         let Some(mut units) = solver.best else { return Ok(None) };
         units.sort_unstable();
-        let cost: f64 = units.iter().map(|&u| self.costs[u as usize]).sum();
+        let cost = cost_of(self.costs, &units);
         let lower_bound = if solver.out_of_budget { solver.open_bound.min(cost) } else { cost };
         Ok(Some(Hit { units, cost, lower_bound }))
     }
@@ -219,7 +224,7 @@ impl Solver<'_> {
                     units.retain(|&v| v != u);
                 }
             }
-            self.best_cost = units.iter().map(|&u| self.costs[u as usize]).sum();
+            self.best_cost = cost_of(self.costs, &units);
             self.best = Some(units);
         }
     }

@@ -178,13 +178,9 @@ pub fn protect(
     };
     let mut options = Vec::new();
     let mut built = Vec::new();
+    let mut cut_short = false;
     let (choice, loss_curve) = if body.options.is_empty() {
         let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
-        let choice = timed(body.limits.seconds, progress, || {
-            protect_units(&ground, &oracle, loss, size, &costs, &budget, progress)
-        })
-        .map_err(late)?;
-        progress.renew();
         let all: Vec<u32> = (0..ground.units.len() as u32).collect();
         let exposed = |chosen: &[u32]| Exposed {
             oracle: &oracle,
@@ -192,19 +188,27 @@ pub fn protect(
         };
         let curve = |exposed: Exposed<'_, _>| -> Result<Vec<CurvePoint>, SetError> {
             let mut points = Vec::new();
+            if exposed.open.is_empty() {
+                return Ok(points);
+            }
             for k in 0..=CURVE.min(exposed.open.len()) {
-                let mut worst = if exposed.open.is_empty() {
-                    break;
-                } else {
-                    worst_case(&exposed, None, k as f64, &budget, progress)?
+                let mut worst = match worst_case(&exposed, None, k as f64, &budget, progress) {
+                    Err(SetError::Cancelled(_)) if progress.out_of_time() => break,
+                    worst => worst?,
                 };
                 worst.units = exposed.whole(&worst.units);
                 points.push(CurvePoint::new(&ground, k, &worst));
             }
             Ok(points)
         };
-        let before = curve(exposed(&[])).map_err(error)?;
-        let after = curve(exposed(&choice.chosen)).map_err(error)?;
+        let (choice, before, after) = timed(body.limits.seconds, progress, || {
+            let choice = protect_units(&ground, &oracle, loss, size, &costs, &budget, progress)?;
+            let (before, after) = (curve(exposed(&[]))?, curve(exposed(&choice.chosen))?);
+            Ok((choice, before, after))
+        })
+        .map_err(late)?;
+        cut_short = progress.out_of_time();
+        progress.renew();
         (choice, LossCurve { before, after })
     } else {
         let costs = option_costs(body)?;
@@ -234,6 +238,13 @@ pub fn protect(
         (result.choice, curve)
     };
     let mut warnings = general_warnings(&ground);
+    if cut_short {
+        warnings.push(
+            "the time given was over before the loss curves were complete: they end early, or their \
+             last points are bounds"
+                .into(),
+        );
+    }
     let found_status = settled(&ground, &choice.status, &mut warnings);
     let (status_word, _, limit_hit) = status(&found_status);
     let lower_bound = match &found_status {
