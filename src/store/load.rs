@@ -4,6 +4,7 @@ use super::base::read_base;
 use super::bytes::Malformed;
 use super::error::StoreError;
 use super::keys::KeyReader;
+use super::kv::prefix_end;
 use super::records::{Counts, Entry, VersionInfo, VersionRow};
 use super::{Store, frame, held, keys, log};
 use crate::model::change::Change;
@@ -68,7 +69,15 @@ impl Store {
         if row.is_none() && version == entry.head.version {
             let name = &entry.head.name;
             let now = self.entry(name)?;
-            if now.id == entry.id && now.head.version == version {
+            // A write shows its rows a moment before it moves the head: then there is a newer one.
+            let mut newer = false;
+            let next = keys::of_version(keys::VERSION, entry.id, version + 1);
+            let end = prefix_end(&keys::of_graph(keys::VERSION, entry.id));
+            self.kv.scan(&next, end.as_deref(), &mut |_, _| {
+                newer = true;
+                Ok(false)
+            })?;
+            if now.id == entry.id && now.head.version == version && !newer {
                 return Err(StoreError::corrupt(format!(
                     "the record of version {version} of graph \"{name}\" is missing"
                 )));
