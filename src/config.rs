@@ -76,6 +76,8 @@ pub struct Config {
     pub import_limit_mib: u64,
     /// Longest a job may run.
     pub job_deadline: Duration,
+    /// Longest that a question is answered at once; then it goes on as a job.
+    pub answer_within: Duration,
     /// Jobs that run at the same time (0: as many as threads for CPU-heavy work).
     pub job_slots: usize,
     /// Jobs of one principal that may wait or run.
@@ -141,6 +143,7 @@ impl Default for Config {
             json_limit_mib: 64,
             import_limit_mib: 4096,
             job_deadline: Duration::from_secs(3600),
+            answer_within: Duration::from_secs(30),
             job_slots: 0,
             jobs_per_principal: 64,
             memory_budget_mib: 0,
@@ -183,6 +186,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("json_limit_mib", "largest JSON body in MiB"),
     ("import_limit_mib", "largest imported file in MiB"),
     ("job_deadline_seconds", "longest a job may run"),
+    ("answer_within_seconds", "longest a question is answered at once; then it goes on as a job"),
     ("job_slots", "jobs that run at the same time, 0 for as many as cpu_threads"),
     ("jobs_per_principal", "jobs of one principal that may wait or run"),
     ("memory_budget_mib", "refuse work above this memory in MiB, 0 for no budget"),
@@ -298,6 +302,9 @@ impl Config {
             "import_limit_mib" => self.import_limit_mib = number(text, 1 << 30)?.max(1),
             "job_deadline_seconds" => {
                 self.job_deadline = Duration::from_secs(number(text, 30 * 86_400)?);
+            }
+            "answer_within_seconds" => {
+                self.answer_within = Duration::from_secs(number(text, 86_400)?.max(1));
             }
             "job_slots" => self.job_slots = number(text, 1024)?,
             "jobs_per_principal" => self.jobs_per_principal = number(text, 1 << 16)?.max(1),

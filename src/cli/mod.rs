@@ -205,6 +205,7 @@ fn open(config: &Config) -> Result<Service, Failure> {
         permalinks_kept: config.permalinks_kept,
         jobs: JobOptions {
             deadline: config.job_deadline,
+            patience: config.answer_within,
             slots: match config.job_slots {
                 0 => std::thread::available_parallelism().map_or(2, usize::from),
                 slots => slots,

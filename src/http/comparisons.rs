@@ -6,7 +6,7 @@ use super::App;
 use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::Problem;
-use super::run::{answered, permanent, respond, wants_job};
+use super::run::{answered, attend, permanent, respond};
 use crate::analysis::Progress;
 use crate::service::comparisons::{ComparisonAnswer, ComparisonBody};
 
@@ -62,8 +62,8 @@ pub async fn get_comparison(
     let comparison = service.blocking(move || shared.comparison_of(&id)).await?;
     let (shared, estimate) = (service.clone(), comparison.estimate());
     let work = move |progress: &Progress| shared.compare(&comparison, progress);
-    if wants_job(&request, estimate)? {
-        return respond(&service, &request, "comparison", estimate, work).await;
-    }
-    Ok(permanent(service.pool.run_while_awaited(work).await?))
+    Ok(match attend(&service, &request, "comparison", estimate, work).await? {
+        Ok(answer) => permanent(answer),
+        Err(job) => job,
+    })
 }

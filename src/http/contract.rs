@@ -57,13 +57,16 @@ fn complete_schemas(schemas: &mut Object) {
     for schema in schemas.values_mut() {
         schema.as_object_mut().into_iter().flatten().for_each(|(_, part)| name_parts(part, &names));
     }
-    // Rows say what they are; in a body it may be left out where the path says it.
+    // Rows say what they are; what the path says may be left out of the body.
     for (name, kind) in
         [("NodeRecord", "node"), ("FlowRecord", "flow"), ("RequirementRecord", "requirement")]
     {
         if let Some(record) = schemas.get_mut(name) {
             record["properties"]["type"] =
                 json!({"type": "string", "enum": [kind], "description": "What the record is."});
+            let mut row = record.clone();
+            row.as_object_mut().map(|fields| fields.remove("required"));
+            schemas.insert(row_name(name), row);
         }
     }
     if let Some(list) = schemas.get_mut("OneOrMany").and_then(Value::as_object_mut) {
@@ -81,6 +84,11 @@ fn complete_schemas(schemas: &mut Object) {
     }
     let known = schemas.clone();
     schemas.values_mut().for_each(|schema| open_parts(schema, &known));
+}
+
+/// The schema of a row that is written at a path of its own.
+fn row_name(record: &str) -> String {
+    record.replace("Record", "Row")
 }
 
 /// A closed schema cannot be part of a larger one: it would refuse what the others add.
@@ -120,6 +128,12 @@ fn name_parts(schema: &mut Value, names: &HashMap<String, String>) {
 
 fn complete_operation(path: &str, method: &str, operation: &mut Object) {
     let about = About::of(path, method, operation);
+    let record = operation.get_mut("requestBody").filter(|_| method == "put");
+    if let Some(Value::String(name)) =
+        record.and_then(|body| body.pointer_mut("/content/application~1json/schema/$ref"))
+    {
+        *name = row_name(name);
+    }
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     if let Some(parameters) = parameters.as_array_mut() {
         for parameter in parameters.iter_mut() {
@@ -264,8 +278,9 @@ impl About {
         if self.may_be_job {
             headers.push(header(
                 "Prefer",
-                "`respond-async`: answer 202 with a job; `wait`: never.",
-                json!({"type": "string", "example": "wait"}),
+                "`respond-async`: answer 202 with a job at once; `wait=10`: if it takes longer than \
+                 10 seconds (without: `answer_within_seconds`, 30); `wait`: never (RFC 7240).",
+                json!({"type": "string", "example": "wait=10"}),
             ));
         }
         if self.revalidates {

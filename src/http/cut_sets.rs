@@ -14,11 +14,10 @@ use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::Problem;
 use super::reply::bytes;
-use super::run::{answered, awaited, permanent, respond};
+use super::run::{answered, attend, awaited, permanent, respond};
 use crate::analysis::Progress;
 use crate::model::selector::Selector;
 use crate::service::ServiceError;
-use crate::service::answers::Answer;
 use crate::service::cut_sets::answer::CutSetAnswer;
 use crate::service::cut_sets::ask::{
     CheapestCutBody, CutAsk, CutSetBody, CutUnitKind, CutUnits, WorstCaseBody,
@@ -72,14 +71,23 @@ pub async fn ask(
 ///
 /// # Errors
 /// An id that was never answered.
-pub async fn again(service: &App, collection: &'static str, id: &str) -> Result<Answer, Problem> {
+pub async fn again(
+    service: &App,
+    request: &HttpRequest,
+    collection: &'static str,
+    id: &str,
+) -> Result<HttpResponse, Problem> {
     if let Some(answer) = service.answers.at(collection, id) {
-        return Ok(answer);
+        return Ok(permanent(answer));
     }
     let question = question(service, collection, id).await?;
+    let estimate = estimate(&question);
     let shared = service.clone();
     let work = move |progress: &Progress| shared.cut_answer(&question, progress);
-    Ok(service.pool.run_while_awaited(work).await?)
+    Ok(match attend(service, request, collection, estimate, work).await? {
+        Ok(answer) => permanent(answer),
+        Err(job) => job,
+    })
 }
 
 async fn question(
@@ -207,7 +215,8 @@ async fn stream_sets(service: &App, id: &str, query: SetsQuery) -> Result<HttpRe
 /// the sets from there on. With `Accept: application/x-ndjson`: all sets as a stream.
 #[utoipa::path(tag = "Answer",
     params(("id" = String, Path, description = "Id of the answer", example = "cut_…"), SetsQuery),
-    responses((status = 200, description = "The answer, or a page of sets", body = CutSetAnswer)))]
+    responses((status = 200, description = "The answer, or a page of sets", body = CutSetAnswer),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/cut-sets/{id}")]
 pub async fn get_cut_sets(
     service: App,
@@ -220,7 +229,7 @@ pub async fn get_cut_sets(
         return stream_sets(&service, &path, query.0).await;
     }
     if query.0.cursor.is_none() && query.0.limit.is_none() {
-        return Ok(permanent(again(&service, "cut-sets", &path).await?));
+        return again(&service, &request, "cut-sets", &path).await;
     }
     let limit = query.0.limit.unwrap_or(1000);
     if !(1..=MOST_SETS).contains(&limit) {
@@ -306,14 +315,16 @@ pub async fn post_worst_case(
 /// Gets a worst case again by its id.
 #[utoipa::path(tag = "Answer",
     params(("id" = String, Path, description = "Id of the answer", example = "wor_…")),
-    responses((status = 200, description = "The worst case", body = WorstCaseAnswer)))]
+    responses((status = 200, description = "The worst case", body = WorstCaseAnswer),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/worst-cases/{id}")]
 pub async fn get_worst_case(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(again(&service, "worst-cases", &path).await?))
+    again(&service, &request, "worst-cases", &path).await
 }
 
 /// Finds the cheapest set of units that costs a target a share of its output, with proof or bounds.
@@ -339,14 +350,16 @@ pub async fn post_cheapest_cut(
 /// Gets a cheapest cut again by its id.
 #[utoipa::path(tag = "Answer",
     params(("id" = String, Path, description = "Id of the answer", example = "che_…")),
-    responses((status = 200, description = "The cheapest cuts", body = CheapestCutAnswer)))]
+    responses((status = 200, description = "The cheapest cuts", body = CheapestCutAnswer),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/cheapest-cuts/{id}")]
 pub async fn get_cheapest_cut(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(again(&service, "cheapest-cuts", &path).await?))
+    again(&service, &request, "cheapest-cuts", &path).await
 }
 
 /// Which part of a graph becomes a fault tree.

@@ -20,7 +20,6 @@ use super::run::wants_job;
 use crate::dataset::formats::Format;
 use crate::service::idempotency::{Claim, hex};
 use crate::service::imports::{Import, ImportMode, ImportRequest, Imported};
-use crate::service::jobs::Estimate;
 
 /// Bytes that are handed to the importer at a time.
 const FEED: usize = 1 << 20;
@@ -138,7 +137,7 @@ pub async fn import_graph(
         None => None,
     };
     let import = import.ok_or(crate::service::ServiceError::Internal)?;
-    if wants_job(&request, Estimate::default())? {
+    if wants_job(&request)? {
         let job = service.clone().into_inner().import_job(&who(&request).name, import)?;
         let response = accepted(job.view())?;
         return match turn {

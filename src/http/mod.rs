@@ -29,6 +29,7 @@ pub mod merges;
 pub mod metrics;
 pub mod mitigations;
 pub mod nodes;
+mod objects;
 pub mod once;
 pub mod openapi;
 pub mod openapi_30;

@@ -7,7 +7,6 @@ use super::cut_sets::{again, ask};
 use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::Problem;
-use super::run::permanent;
 use crate::service::cut_sets::ask::{CutAsk, ProtectionBody};
 use crate::service::cut_sets::protect::ProtectionAnswer;
 
@@ -42,12 +41,14 @@ pub async fn post_protection(
 /// Gets a protection answer again by its id.
 #[utoipa::path(tag = "Answer",
     params(("id" = String, Path, description = "Id of the answer", example = "pro_…")),
-    responses((status = 200, description = "What to protect or build", body = ProtectionAnswer)))]
+    responses((status = 200, description = "What to protect or build", body = ProtectionAnswer),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/protections/{id}")]
 pub async fn get_protection(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
 ) -> Result<HttpResponse, Problem> {
-    Ok(permanent(again(&service, "protections", &path).await?))
+    again(&service, &request, "protections", &path).await
 }

@@ -1,6 +1,7 @@
 //! How an analysis is answered: from the cache, at once on the pool, or as a job.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use actix_web::{HttpRequest, HttpResponse};
@@ -14,28 +15,69 @@ use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::service::analyses::Analysis;
 use crate::service::answers::Answer;
-use crate::service::jobs::Estimate;
+use crate::service::jobs::{Attended, Estimate};
 use crate::service::{Service, ServiceError};
 
-/// Work estimated above this becomes a job unless `Prefer: wait` is sent, in seconds.
-const SYNC_SECONDS: f64 = 30.0;
+/// What a caller prefers (RFC 7240). What cannot be understood is ignored, as the RFC says.
+#[derive(Debug, Default, PartialEq)]
+struct Preference {
+    /// `respond-async`.
+    job: bool,
+    /// `wait`, with its seconds.
+    wait: Option<Option<Duration>>,
+}
 
-/// True if the caller wants a job.
+impl Preference {
+    fn of(text: &str) -> Self {
+        let mut wishes = Self::default();
+        for part in text.split([',', ';']) {
+            let (name, value) = match part.split_once('=') {
+                Some((name, value)) => (name, Some(value.trim().trim_matches('"'))),
+                None => (part, None),
+            };
+            match (name.trim().to_ascii_lowercase().as_str(), value) {
+                ("respond-async", _) => wishes.job = true,
+                ("wait", None) => wishes.wait = Some(None),
+                ("wait", Some(seconds)) => {
+                    if let Ok(seconds) = seconds.parse::<u32>() {
+                        wishes.wait = Some(Some(Duration::from_secs(seconds.into())));
+                    }
+                }
+                _ => {}
+            }
+        }
+        wishes
+    }
+
+    /// How long to wait for an answer before it becomes a job (`None`: as long as it takes), for
+    /// work that is estimated to take `seconds`.
+    fn patience(&self, seconds: f64, usual: Duration) -> Option<Duration> {
+        match self.wait {
+            Some(Some(wait)) => Some(wait),
+            _ if self.job => Some(Duration::ZERO),
+            Some(None) => None,
+            None if seconds > usual.as_secs_f64() => Some(Duration::ZERO),
+            None => Some(usual),
+        }
+    }
+}
+
+fn preference(request: &HttpRequest) -> Result<Preference, Problem> {
+    Ok(Preference::of(header(request.headers(), "prefer")?.unwrap_or_default()))
+}
+
+/// True if the caller wants a job rather than an answer.
 ///
 /// # Errors
 /// A `Prefer` that is no text.
-pub fn wants_job(request: &HttpRequest, estimate: Estimate) -> Result<bool, Problem> {
-    let prefer = header(request.headers(), "prefer")?.unwrap_or_default();
-    let has = |wish: &str| {
-        prefer.split([',', ';']).any(|part| {
-            part.trim().split('=').next().is_some_and(|name| name.eq_ignore_ascii_case(wish))
-        })
-    };
-    Ok(has("respond-async") || (estimate.seconds > SYNC_SECONDS && !has("wait")))
+pub fn wants_job(request: &HttpRequest) -> Result<bool, Problem> {
+    let wishes = preference(request)?;
+    Ok(wishes.patience(0.0, Duration::MAX) == Some(Duration::ZERO))
 }
 
 /// Answers an analysis. `work` runs on the pool; its answer is kept and can be read again at its
-/// location. With `Prefer: respond-async`, or if it is estimated to take long, it becomes a job.
+/// location. With `Prefer: respond-async`, or if it is estimated to take long, it becomes a job;
+/// if it only turns out to take long, it goes on as a job.
 ///
 /// # Errors
 /// What `work` returns.
@@ -49,24 +91,54 @@ pub async fn respond<F>(
 where
     F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
 {
+    Ok(match attend(service, request, kind, estimate, work).await? {
+        Ok(answer) => answered(answer),
+        Err(job) => job,
+    })
+}
+
+/// As [`respond`]: the answer, for a handler that does more with it, or the response that names
+/// the job.
+///
+/// # Errors
+/// What `work` returns.
+pub async fn attend<F>(
+    service: &App,
+    request: &HttpRequest,
+    kind: &'static str,
+    estimate: Estimate,
+    work: F,
+) -> Result<Result<Answer, HttpResponse>, Problem>
+where
+    F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
+{
     service.memory.admit(estimate.bytes)?;
-    let (answers, permalinks) = (service.answers.clone(), service.permalinks.clone());
-    if wants_job(request, estimate)? {
-        let job = service.jobs.start(&who(request).name, kind, estimate, move |progress| {
-            let answer = work(progress)?;
-            let (id, location) = (answer.id.clone(), answer.location.clone());
-            answers.put(answer);
-            let _ = permalinks.stored(&id).blocking_recv();
-            Ok(location)
-        })?;
-        return accepted(job.view());
-    }
-    let work = move |progress: &Progress| {
+    let owner = who(request).name;
+    let answers = service.answers.clone();
+    let kept = move |progress: &Progress| {
         let answer = work(progress)?;
         answers.put(answer.clone());
         Ok(answer)
     };
-    Ok(answered(awaited(service, work).await?))
+    let permalinks = service.permalinks.clone();
+    let address = move |answer: Answer| {
+        let _ = permalinks.stored(&answer.id).blocking_recv();
+        answer.location
+    };
+    let patience = preference(request)?.patience(estimate.seconds, service.jobs.patience());
+    if patience == Some(Duration::ZERO) {
+        let work = move |progress: &Progress| kept(progress).map(address);
+        let job = service.jobs.start(&owner, kind, estimate, work)?;
+        return Ok(Err(accepted(job.view())?));
+    }
+    let asked = (&owner, kind, estimate);
+    match service.jobs.attend(&service.pool, asked, patience, kept, address).await? {
+        Attended::Job(job) => Ok(Err(accepted(job.view())?)),
+        Attended::Done(answer) => {
+            promised(service, &answer).await;
+            Ok(Ok(answer))
+        }
+    }
 }
 
 /// Works an answer out as long as its caller waits, and until its address outlives this process.
@@ -145,4 +217,31 @@ pub async fn analysed_again<Q: Analysis + Send + 'static>(
     let shared = service.clone();
     let work = move |progress: &Progress| shared.analyse(&snapshot, &question, progress);
     Ok(permanent(awaited(service, work).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn preferences_are_read_as_rfc_7240_says() {
+        let (usual, second) = (Duration::from_secs(30), Duration::from_secs(1));
+        for (text, seconds, patience) in [
+            ("", 1.0, Some(usual)),
+            ("", 31.0, Some(Duration::ZERO)),
+            ("wait", 1000.0, None),
+            ("Wait=1", 1000.0, Some(second)),
+            ("wait=\"1\"; foo=\"bar\"", 0.0, Some(second)),
+            ("respond-async", 0.0, Some(Duration::ZERO)),
+            ("respond-async, wait=1", 0.0, Some(second)),
+            ("handling=lenient, wait = 1", 0.0, Some(second)),
+            ("wait=0", 0.0, Some(Duration::ZERO)),
+            // What cannot be understood is as if it were not there.
+            ("wait=soon", 1.0, Some(usual)),
+            ("wait=-1", 31.0, Some(Duration::ZERO)),
+            ("respond_async", 1.0, Some(usual)),
+        ] {
+            assert_eq!(Preference::of(text).patience(seconds, usual), patience, "{text}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use super::extract::Params;
 use super::graphs::Nothing;
 use super::impacts::estimate_question;
 use super::problem::{Code, Problem};
-use super::run::{awaited, permanent, respond, wants_job};
+use super::run::{attend, permanent};
 use crate::analysis::Progress;
 use crate::model::scenario::Include;
 use crate::service::ServiceError;
@@ -48,10 +48,7 @@ pub(super) async fn once_more(
     let estimate = estimate_question(&question);
     let shared = service.clone();
     let work = move |progress: &Progress| shared.impact(&question, progress);
-    if wants_job(request, estimate)? {
-        return Ok(Err(respond(service, request, "impact", estimate, work).await?));
-    }
-    Ok(Ok(awaited(service, work).await?))
+    attend(service, request, "impact", estimate, work).await
 }
 
 /// Gets an answer with its range: each loss with the 5th and 95th percentile over draws of the

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::catalogue::lock;
 use super::error::ServiceError;
-use super::pool::CpuPool;
+use super::pool::{CpuPool, Waited};
 use super::time::now_ms;
 use crate::analysis::Progress;
 use crate::store::{DocumentKind, Store};
@@ -112,7 +112,7 @@ pub struct Job {
     kind: &'static str,
     created_ms: i64,
     estimate: Estimate,
-    progress: Progress,
+    progress: Arc<Progress>,
     /// When it got its slot: tells the deadline from a user's wish.
     started: OnceLock<Instant>,
     outcome: Mutex<Outcome>,
@@ -120,6 +120,20 @@ pub struct Job {
 }
 
 impl Job {
+    fn new(owner: &Arc<str>, kind: &'static str, estimate: Estimate) -> Self {
+        Self {
+            id: format!("job_{}", uuid::Uuid::now_v7().simple()),
+            owner: owner.clone(),
+            kind,
+            created_ms: now_ms(),
+            estimate,
+            progress: Arc::default(),
+            started: OnceLock::new(),
+            outcome: Mutex::new(Outcome { state: JobState::Queued, result: None, error: None }),
+            changed: watch::Sender::new(()),
+        }
+    }
+
     /// Id.
     pub fn id(&self) -> &str {
         &self.id
@@ -207,6 +221,8 @@ struct Known {
 pub struct JobOptions {
     /// Longest a job may run.
     pub deadline: Duration,
+    /// Longest that a question is answered at once; then it goes on as a job.
+    pub patience: Duration,
     /// Jobs that run at the same time; the others wait.
     pub slots: usize,
     /// Jobs of one owner that may wait or run.
@@ -215,8 +231,32 @@ pub struct JobOptions {
 
 impl Default for JobOptions {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(3600), slots: 2, per_owner: 64 }
+        Self {
+            deadline: Duration::from_secs(3600),
+            patience: Duration::from_secs(30),
+            slots: 2,
+            per_owner: 64,
+        }
     }
+}
+
+/// How work ended, or did not yet, for a caller who waited.
+pub enum Attended<T> {
+    /// In time.
+    Done(T),
+    /// It goes on as this job.
+    Job(Arc<Job>),
+}
+
+/// Who gets the result of attended work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// The caller, who waits.
+    Waited,
+    /// The caller, in a moment.
+    Done,
+    /// The job that it became.
+    Adopted,
 }
 
 type Work = Box<dyn FnOnce(&Progress) -> Result<String, ServiceError> + Send>;
@@ -289,34 +329,111 @@ impl Jobs {
     where
         F: FnOnce(&Progress) -> Result<String, ServiceError> + Send + 'static,
     {
+        let job = Arc::new(Job::new(owner, kind, estimate));
+        self.register(&job)?;
+        lock(&self.waiting).push(owner, job.clone(), Box::new(work));
+        self.dispatch();
+        Ok(job)
+    }
+
+    /// Runs `work` on `pool` for a caller who waits. If it is not done after `patience`, it goes on
+    /// as a job with the threads that it has (it takes no slot), and `address` says where its result
+    /// can be read. A caller who stops waiting before that stops the work.
+    ///
+    /// # Errors
+    /// What `work` returns; [`ServiceError::Busy`] if it would be one job too many, and then it is
+    /// stopped.
+    pub async fn attend<T, F, A>(
+        self: &Arc<Self>,
+        pool: &Arc<CpuPool>,
+        asked: (&Arc<str>, &'static str, Estimate),
+        patience: Option<Duration>,
+        work: F,
+        address: A,
+    ) -> Result<Attended<T>, ServiceError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Progress) -> Result<T, ServiceError> + Send + 'static,
+        A: FnOnce(T) -> String + Send + 'static,
+    {
+        let (owner, kind, estimate) = asked;
+        let job = Arc::new(Job::new(owner, kind, estimate));
+        let _ = job.started.set(Instant::now());
+        let waiting = Waited::by(&job.progress);
+        let held = Arc::new(Mutex::new(Held::Waited));
+        let (jobs, inner, holds) = (self.clone(), job.clone(), held.clone());
+        let deadline = self.options.deadline;
+        // None: nobody waits any more, the job has the result.
+        let ended = move || {
+            let result = match inner.progress.check() {
+                Ok(()) => work(&inner.progress),
+                Err(cancelled) => Err(cancelled.into()),
+            };
+            let mut holds = lock(&holds);
+            if *holds == Held::Adopted {
+                drop(holds);
+                inner.end(result.map(address), deadline);
+                jobs.finished(&inner);
+                return Ok(None);
+            }
+            *holds = Held::Done;
+            result.map(Some)
+        };
+        let pool = pool.clone();
+        let mut done = Box::pin(async move { pool.run(ended).await });
+        let in_time = match patience {
+            Some(patience) => tokio::time::timeout(patience, &mut done).await.ok(),
+            None => Some(done.as_mut().await),
+        };
+        if let Some(result) = in_time {
+            return Ok(Attended::Done(result?.ok_or(ServiceError::Internal)?));
+        }
+        {
+            let mut held = lock(&held);
+            if *held == Held::Waited {
+                job.set(JobState::Running, None, None);
+                self.register(&job)?;
+                *held = Held::Adopted;
+            }
+        }
+        if *lock(&held) == Held::Done {
+            return Ok(Attended::Done(done.await?.ok_or(ServiceError::Internal)?));
+        }
+        waiting.no_longer();
+        let (jobs, adopted, clock) = (self.clone(), job.clone(), self.clock(&job));
+        tokio::spawn(async move {
+            let panicked = done.await;
+            clock.abort();
+            if let Err(error) = panicked {
+                adopted.set(JobState::Failed, None, Some(error));
+                jobs.finished(&adopted);
+            }
+        });
+        Ok(Attended::Job(job))
+    }
+
+    /// Makes a job known, if there are not too many.
+    fn register(&self, job: &Arc<Job>) -> Result<(), ServiceError> {
         if self.active.fetch_add(1, Ordering::Relaxed) >= MOST_ACTIVE {
             self.active.fetch_sub(1, Ordering::Relaxed);
             return Err(ServiceError::Busy { what: "jobs" });
         }
-        let job = Arc::new(Job {
-            id: format!("job_{}", uuid::Uuid::now_v7().simple()),
-            owner: owner.clone(),
-            kind,
-            created_ms: now_ms(),
-            estimate,
-            progress: Progress::default(),
-            started: OnceLock::new(),
-            outcome: Mutex::new(Outcome { state: JobState::Queued, result: None, error: None }),
-            changed: watch::Sender::new(()),
-        });
         {
             let mut known = lock(&self.known);
-            let active = |j: &&Arc<Job>| j.owner == *owner && !lock(&j.outcome).state.is_final();
+            let active = |j: &&Arc<Job>| j.owner == job.owner && !lock(&j.outcome).state.is_final();
             if known.by_id.values().filter(active).count() >= self.options.per_owner {
                 self.active.fetch_sub(1, Ordering::Relaxed);
                 return Err(ServiceError::Busy { what: "jobs of yours" });
             }
             known.by_id.insert(job.id.clone(), job.clone());
         }
-        self.remember(&job);
-        lock(&self.waiting).push(owner, job.clone(), Box::new(work));
-        self.dispatch();
-        Ok(job)
+        self.remember(job);
+        Ok(())
+    }
+
+    /// Longest that a question is answered at once.
+    pub fn patience(&self) -> Duration {
+        self.options.patience
     }
 
     /// Starts waiting jobs while there are slots.
@@ -339,16 +456,22 @@ impl Jobs {
         }
     }
 
-    async fn run(self: &Arc<Self>, job: &Arc<Job>, work: Work) {
-        let deadline = self.options.deadline;
-        let _ = job.started.set(Instant::now());
+    /// Asks a job to stop when it has run as long as a job may.
+    fn clock(&self, job: &Arc<Job>) -> tokio::task::JoinHandle<()> {
+        let left = self.options.deadline.saturating_sub(job.ran_for());
         let watched = Arc::downgrade(job);
-        let clock = tokio::spawn(async move {
-            tokio::time::sleep(deadline).await;
+        tokio::spawn(async move {
+            tokio::time::sleep(left).await;
             if let Some(job) = watched.upgrade() {
                 job.progress.cancel();
             }
-        });
+        })
+    }
+
+    async fn run(self: &Arc<Self>, job: &Arc<Job>, work: Work) {
+        let deadline = self.options.deadline;
+        let _ = job.started.set(Instant::now());
+        let clock = self.clock(job);
         // The job ends on the thread that works: when the server stops, the runtime that waits here
         // may be gone before the work is.
         let inner = job.clone();

@@ -13,11 +13,25 @@ use crate::analysis::Progress;
 const NICENESS: i32 = 10;
 
 /// Asks work to stop when whoever waits for it is gone.
-struct Waiting(Arc<Progress>);
+pub(super) struct Waited(Option<Arc<Progress>>);
 
-impl Drop for Waiting {
+impl Waited {
+    /// While this value lives, somebody waits.
+    pub(super) fn by(progress: &Arc<Progress>) -> Self {
+        Self(Some(progress.clone()))
+    }
+
+    /// The work goes on without its caller.
+    pub(super) fn no_longer(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waited {
     fn drop(&mut self) {
-        self.0.cancel();
+        if let Some(progress) = &self.0 {
+            progress.cancel();
+        }
     }
 }
 
@@ -94,7 +108,7 @@ impl CpuPool {
         F: FnOnce(&Progress) -> Result<T, ServiceError> + Send + 'static,
     {
         let progress = Arc::new(Progress::default());
-        let _waiting = Waiting(progress.clone());
+        let _waiting = Waited::by(&progress);
         self.run(move || {
             progress.check()?;
             work(&progress)

@@ -234,3 +234,73 @@ fn a_cancelled_request_frees_its_work() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+#[test]
+fn a_question_that_takes_longer_than_its_caller_waits_goes_on_as_a_job() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let server = Server::start(&data, &["--no-seed", "--set", "answer_within_seconds=1"]);
+    server.put("/v1/graphs/g", &json!({})).ok(201);
+    server.import("g", "", &large(6_000)).ok(200);
+    let ask = |top: usize, prefer: &str| {
+        let body = json!({"measure": "betweenness", "top": top}).to_string();
+        let headers = [JSON, ("prefer", prefer)];
+        let start = Instant::now();
+        let reply = server.send("POST", "/v1/graphs/g/centrality", &headers, body.as_bytes());
+        (reply, start.elapsed())
+    };
+    // As long as it takes: the work is larger than what the others wait for.
+    let (whole, took) = ask(1, "wait");
+    let whole = whole.ok(200);
+    assert!(took > Duration::from_millis(1500), "the work is too small for this test: {took:?}");
+    for (top, prefer, within) in
+        [(2, "none", 1.0), (3, "wait=0", 0.0), (4, "wait=1, respond-async", 1.0)]
+    {
+        let (reply, took) = ask(top, prefer);
+        assert_eq!(reply.status, 202, "{prefer}: {}", reply.text);
+        assert!(
+            took.as_secs_f64() >= within && took < Duration::from_secs(15),
+            "{prefer}: {took:?}"
+        );
+        let location = reply.header("location").to_owned();
+        let job = reply.ok(202);
+        if within > 0.0 {
+            assert_eq!(job["state"], "running", "{job}");
+        }
+        let result = loop {
+            let job = server.get(&location).ok(200);
+            match job["state"].as_str().unwrap() {
+                "succeeded" => break job["result"].as_str().unwrap().to_owned(),
+                "running" | "queued" => std::thread::sleep(Duration::from_millis(50)),
+                _ => panic!("{job}"),
+            }
+        };
+        let answer = server.get(&result).ok(200);
+        assert_eq!(answer["scores"][0], whole["scores"][0], "{answer}");
+    }
+    // Such a job can be cancelled, and one too many is refused and does not go on.
+    let (reply, _) = ask(5, "none");
+    let location = reply.header("location").to_owned();
+    server.delete(&location).ok(200);
+    let start = Instant::now();
+    while server.get(&location).ok(200)["state"] != "cancelled" {
+        assert!(start.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.terminate();
+
+    let options = ["--set", "answer_within_seconds=1", "--set", "jobs_per_principal=1"];
+    let server = Server::start(&data, &options);
+    let body = |top: usize| json!({"measure": "betweenness", "top": top}).to_string();
+    let post = |top| server.send("POST", "/v1/graphs/g/centrality", &[JSON], body(top).as_bytes());
+    let (first, second) = std::thread::scope(|scope| {
+        let first = scope.spawn(|| post(6));
+        let second = post(7);
+        (first.join().unwrap(), second)
+    });
+    let refused = [&first, &second].into_iter().filter(|reply| reply.status != 202).count();
+    assert_eq!(refused, 1, "{} {}", first.text, second.text);
+    let refused = if first.status == 202 { second } else { first };
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(!refused.header("retry-after").is_empty());
+}

@@ -22,7 +22,7 @@ use super::extract::Params;
 use super::graphs::Nothing;
 use super::problem::Problem;
 use super::reply::json;
-use super::run::{answered, permanent, respond, wants_job};
+use super::run::{answered, attend, permanent, respond};
 use crate::analysis::Progress;
 use crate::service::answers::Answer;
 use crate::service::jobs::Estimate;
@@ -108,13 +108,12 @@ pub async fn get_structure(
         return Ok(permanent(answer));
     }
     let (asked, estimate) = recalled(&service, &path).await?;
-    if wants_job(&request, estimate)? {
-        let kind = asked.name();
-        let shared = service.clone();
-        return respond(&service, &request, kind, estimate, move |p| shared.structure(&asked, p))
-            .await;
-    }
-    Ok(permanent(computed(&service, asked).await?))
+    let (shared, kind) = (service.clone(), asked.name());
+    let work = move |progress: &Progress| shared.structure(&asked, progress);
+    Ok(match attend(&service, &request, kind, estimate, work).await? {
+        Ok(answer) => permanent(answer),
+        Err(job) => job,
+    })
 }
 
 /// The question behind an id, and what it takes to answer it.
@@ -125,17 +124,6 @@ async fn recalled(service: &App, id: &str) -> Result<(Asked, Estimate), Problem>
     Ok((asked, estimate))
 }
 
-/// Answers a question again and keeps the answer.
-async fn computed(service: &App, asked: Asked) -> Result<Answer, Problem> {
-    let shared = service.clone();
-    let work = move |progress: &Progress| {
-        let answer = shared.structure(&asked, progress)?;
-        shared.answers.put(answer.clone());
-        Ok(answer)
-    };
-    Ok(service.pool.run_while_awaited(work).await?)
-}
-
 /// The answer of an id, kept or computed again.
 async fn again(service: &App, id: &str) -> Result<Answer, Problem> {
     if let Some(answer) = service.answers.at("structure", id) {
@@ -143,5 +131,11 @@ async fn again(service: &App, id: &str) -> Result<Answer, Problem> {
     }
     let (asked, estimate) = recalled(service, id).await?;
     service.memory.admit(estimate.bytes)?;
-    computed(service, asked).await
+    let shared = service.clone();
+    let work = move |progress: &Progress| {
+        let answer = shared.structure(&asked, progress)?;
+        shared.answers.put(answer.clone());
+        Ok(answer)
+    };
+    Ok(service.pool.run_while_awaited(work).await?)
 }
