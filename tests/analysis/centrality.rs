@@ -246,6 +246,30 @@ fn cores_are_those_of_networkx_and_igraph() {
 }
 
 #[test]
+fn cores_of_many_graphs_side_by_side_are_those_of_each() {
+    // Together they are large enough for the way that several threads share.
+    let cases = cases();
+    let (mut edges, mut n) = (Vec::new(), 0);
+    let (mut both, mut into, mut out) = (Vec::new(), Vec::new(), Vec::new());
+    for case in cases.iter().cycle() {
+        if n > 50_000 {
+            break;
+        }
+        edges.extend(case.edges.iter().map(|&(u, v, _)| (u + n as u32, v + n as u32)));
+        both.extend_from_slice(&case.core);
+        into.extend_from_slice(&case.core_in);
+        out.extend_from_slice(&case.core_out);
+        n += case.n;
+    }
+    let view = Csr::from_pairs(n, &edges);
+    for (direction, expected) in
+        [(Direction::Both, both), (Direction::In, into), (Direction::Out, out)]
+    {
+        assert_eq!(core_numbers(&view, direction, &quiet()).unwrap(), expected, "{direction:?}");
+    }
+}
+
+#[test]
 fn components_tiers_and_chains_are_those_of_networkx() {
     for (i, case) in cases().iter().enumerate() {
         let view = case.plain();

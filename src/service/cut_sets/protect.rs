@@ -18,7 +18,7 @@ use super::ground::{Ground, set_error, threshold};
 use crate::analysis::cut_sets::protection::{self, InvestmentOracle, Protection, invest};
 use crate::analysis::cut_sets::worst_case::{WorstCase, worst_case};
 use crate::analysis::cut_sets::{
-    AtLeast, Budget, EngineOracle, Family, LossOracle, Semantics, SetError,
+    AtLeast, Budget, EngineOracle, Family, LossOracle, Semantics, SetError, Status,
 };
 use crate::analysis::impact::{ImpactModel, TargetNodes};
 use crate::analysis::{Cancelled, Progress};
@@ -63,10 +63,11 @@ pub struct OptionView {
     pub cost: f64,
     /// True if it is part of the answer.
     pub chosen: bool,
-    /// Worst loss for `max_size` units with this option alone.
-    pub worst_loss_alone: f64,
+    /// Worst loss for `max_size` units with this option alone; `null` if the limits ended before it
+    /// was proved.
+    pub worst_loss_alone: Option<f64>,
     /// What it takes off the worst loss alone, per unit of cost.
-    pub value: f64,
+    pub value: Option<f64>,
 }
 
 /// What to protect or build.
@@ -179,6 +180,7 @@ pub fn protect(
     let mut options = Vec::new();
     let mut built = Vec::new();
     let mut cut_short = false;
+    let mut unproved = 0;
     let (choice, loss_curve) = if body.options.is_empty() {
         let costs = ground.units.values("costs", &body.costs, 1.0, &ground.without_effect)?;
         let all: Vec<u32> = (0..ground.units.len() as u32).collect();
@@ -213,25 +215,34 @@ pub fn protect(
     } else {
         let costs = option_costs(body)?;
         let plans = Plans::new(&ground, body, progress)?;
-        let result = timed(body.limits.seconds, progress, || {
-            invest(&plans, size, CURVE, loss, &costs, &budget, progress)
+        let (result, alone) = timed(body.limits.seconds, progress, || {
+            let result = invest(&plans, size, CURVE, loss, &costs, &budget, progress)?;
+            let alone: Vec<Option<f64>> = (0..body.options.len())
+                .map(|i| {
+                    let alone = Alone { plans: &plans, bought: [i as u32] };
+                    match worst_case(&alone, None, size as f64, &budget, progress) {
+                        Ok(worst) => Ok((worst.status == Status::Exact).then_some(worst.loss)),
+                        Err(SetError::Cancelled(_)) if progress.out_of_time() => Ok(None),
+                        Err(error) => Err(error),
+                    }
+                })
+                .collect::<Result<_, SetError>>()?;
+            Ok((result, alone))
         })
         .map_err(late)?;
         progress.renew();
         plans.failed()?;
+        unproved = alone.iter().filter(|loss| loss.is_none()).count();
         let before = result.before.get(size).or(result.before.last()).map_or(0.0, |w| w.loss);
-        for (i, option) in body.options.iter().enumerate() {
-            let alone = Alone { plans: &plans, bought: [i as u32] };
-            let worst = worst_case(&alone, None, size as f64, &budget, progress).map_err(error)?;
+        for (i, (option, alone)) in body.options.iter().zip(alone).enumerate() {
             options.push(OptionView {
                 name: option.name.clone(),
                 cost: costs[i],
                 chosen: result.choice.chosen.binary_search(&(i as u32)).is_ok(),
-                worst_loss_alone: worst.loss,
-                value: (before - worst.loss).max(0.0) / costs[i],
+                worst_loss_alone: alone,
+                value: alone.map(|loss| (before - loss).max(0.0) / costs[i]),
             });
         }
-        plans.failed()?;
         built =
             result.choice.chosen.iter().map(|&i| body.options[i as usize].name.clone()).collect();
         let curve = LossCurve { before: points(&result.before), after: points(&result.after) };
@@ -245,10 +256,16 @@ pub fn protect(
                 .into(),
         );
     }
+    if unproved > 0 {
+        warnings.push(format!(
+            "what {unproved} of the options do alone was not proved within the limits: their \
+             `worst_loss_alone` is null"
+        ));
+    }
     let found_status = settled(&ground, &choice.status, &mut warnings);
     let (status_word, _, limit_hit) = status(&found_status);
     let lower_bound = match &found_status {
-        crate::analysis::cut_sets::Status::Bounds { lower, .. } => *lower,
+        Status::Bounds { lower, .. } => *lower,
         _ => choice.cost,
     };
     let names = match body.options.is_empty() {
