@@ -19,7 +19,8 @@ const MOST_HELD: usize = 200_000_000;
 /// Diagram nodes for Fussell-Vesely beside twice those of the family.
 const HELD_NODES: usize = 400_000;
 
-/// Variables after which it shows whether all will fit.
+/// Variables over which it shows whether all will fit, spread over all levels: deep ones take far
+/// more room than those at the top.
 const HELD_TRIAL: usize = 8;
 
 /// How much one unit matters.
@@ -163,9 +164,14 @@ impl Family {
         let mut table = self.table.clone();
         let made_before = table.node_count();
         let room = budget.diagram_nodes.min(2 * made_before + HELD_NODES);
-        table.set_limit(room);
         let mut done = 0;
         let depth = self.meaning.len();
+        // After some variables, at most twice their share of the room: what will not fit is given
+        // up early, not when all of it is used up.
+        let allowed = |done: usize| {
+            let share = 2 * room * HELD_TRIAL.max(done + 1) / depth.max(1);
+            room.min(made_before + share)
+        };
         let mut of_part = vec![0.0; self.parts.len()];
         let mut of_unit = vec![0.0; self.unit_count];
         if let Some(last) = of_part.last_mut() {
@@ -176,13 +182,12 @@ impl Family {
                 if of_part[index] == 0.0 {
                     continue;
                 }
-                for var in self.table.support(part.minimal) {
+                let support = self.table.support(part.minimal);
+                let step = support.len().div_ceil(HELD_TRIAL);
+                let spread = (0..step).flat_map(|first| support.iter().skip(first).step_by(step));
+                for &var in spread {
                     progress.check().map_err(|_| Stop::Cancelled)?;
-                    // What will not fit is given up early, not when the room is used up.
-                    let made = table.node_count() - made_before;
-                    if done >= HELD_TRIAL && made / done * depth > 2 * room {
-                        return Err(Stop::Nodes);
-                    }
+                    table.set_limit(allowed(done));
                     done += 1;
                     let mut work = Work::new(&mut table, progress);
                     let rest = work.with(part.minimal, var)?;
