@@ -5,8 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use super::App;
 use super::extract::{Body, Params};
 use super::graphs::Nothing;
-use super::problem::Problem;
-use super::run::{answered, attend, permanent, respond};
+use super::run::{Unanswered, answered, attend, permanent, respond};
 use crate::analysis::Progress;
 use crate::service::comparisons::{ComparisonAnswer, ComparisonBody};
 
@@ -32,7 +31,7 @@ pub async fn post_comparison(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<ComparisonBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
     let comparison = service.comparison(snapshot, body.0)?;
     if let Some(answer) = service.answers.get(&comparison.id) {
@@ -54,7 +53,7 @@ pub async fn get_comparison(
     request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     if let Some(answer) = service.answers.at("comparisons", &path) {
         return Ok(permanent(answer));
     }
@@ -62,8 +61,5 @@ pub async fn get_comparison(
     let comparison = service.blocking(move || shared.comparison_of(&id)).await?;
     let (shared, estimate) = (service.clone(), comparison.estimate());
     let work = move |progress: &Progress| shared.compare(&comparison, progress);
-    Ok(match attend(&service, &request, "comparison", estimate, work).await? {
-        Ok(answer) => permanent(answer),
-        Err(job) => job,
-    })
+    Ok(permanent(attend(&service, &request, "comparison", estimate, work).await?))
 }

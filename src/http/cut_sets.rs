@@ -14,7 +14,7 @@ use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::Problem;
 use super::reply::bytes;
-use super::run::{answered, attend, awaited, permanent, respond};
+use super::run::{Unanswered, answered, attend, permanent, respond};
 use crate::analysis::Progress;
 use crate::model::selector::Selector;
 use crate::service::ServiceError;
@@ -56,7 +56,7 @@ pub async fn ask(
     request: &HttpRequest,
     kind: &'static str,
     ask: CutAsk,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let snapshot = service.snapshot(graph, ask.at()).await?;
     let question = service.cut_question(snapshot, ask)?;
     if let Some(answer) = service.answers.get(&question.id) {
@@ -76,7 +76,7 @@ pub async fn again(
     request: &HttpRequest,
     collection: &'static str,
     id: &str,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     if let Some(answer) = service.answers.at(collection, id) {
         return Ok(permanent(answer));
     }
@@ -84,10 +84,7 @@ pub async fn again(
     let estimate = estimate(&question);
     let shared = service.clone();
     let work = move |progress: &Progress| shared.cut_answer(&question, progress);
-    Ok(match attend(service, request, collection, estimate, work).await? {
-        Ok(answer) => permanent(answer),
-        Err(job) => job,
-    })
+    Ok(permanent(attend(service, request, collection, estimate, work).await?))
 }
 
 async fn question(
@@ -128,7 +125,7 @@ pub async fn post_cut_sets(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<CutSetBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(&service, &path, &request, "cut-sets", CutAsk::CutSets(body.0)).await
 }
 
@@ -223,10 +220,10 @@ pub async fn get_cut_sets(
     path: web::Path<String>,
     request: HttpRequest,
     query: Params<SetsQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let accept = request.headers().get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     if accept.contains("ndjson") {
-        return stream_sets(&service, &path, query.0).await;
+        return Ok(stream_sets(&service, &path, query.0).await?);
     }
     if query.0.cursor.is_none() && query.0.limit.is_none() {
         return again(&service, &request, "cut-sets", &path).await;
@@ -272,21 +269,23 @@ pub async fn get_cut_set(
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "cut_…"),
            ("rank" = u64, Path, description = "Position in the order of the answer, from 1", example = 1)),
-    responses((status = 200, description = "The impact answer", body = ImpactAnswer)))]
+    responses((status = 200, description = "The impact answer", body = ImpactAnswer),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/cut-sets/{id}/sets/{rank}/impact")]
 pub async fn get_cut_set_impact(
     service: App,
     path: web::Path<(String, u64)>,
+    request: HttpRequest,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let (id, rank) = path.into_inner();
     let question = question(&service, "cut-sets", &id).await?;
-    let shared = service.clone();
+    let (shared, estimate) = (service.clone(), estimate(&question));
     let work = move |progress: &Progress| {
         let impact = shared.cut_impact(&question, rank)?;
         shared.impact(&impact, progress)
     };
-    Ok(answered(awaited(&service, work).await?))
+    respond(&service, &request, "impact", estimate, work).await
 }
 
 /// Finds the most damaging units for a budget, with proof of optimality or a gap.
@@ -308,7 +307,7 @@ pub async fn post_worst_case(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<WorstCaseBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(&service, &path, &request, "worst-case", CutAsk::WorstCase(body.0)).await
 }
 
@@ -323,7 +322,7 @@ pub async fn get_worst_case(
     request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     again(&service, &request, "worst-cases", &path).await
 }
 
@@ -343,7 +342,7 @@ pub async fn post_cheapest_cut(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<CheapestCutBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(&service, &path, &request, "cheapest-cut", CutAsk::CheapestCut(body.0)).await
 }
 
@@ -358,7 +357,7 @@ pub async fn get_cheapest_cut(
     request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     again(&service, &request, "cheapest-cuts", &path).await
 }
 

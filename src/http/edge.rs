@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Response, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
@@ -75,7 +75,9 @@ pub async fn edge(
 }
 
 /// Renders problems with the request id and sets the header.
-pub(super) fn finish(mut response: HttpResponse, id: &str) -> HttpResponse {
+pub(super) fn finish(response: HttpResponse, id: &str) -> HttpResponse {
+    // The response says all: what it was made of would be logged as an error, a job included.
+    let mut response = HttpResponse::from(Response::from(response));
     let problem = response.extensions_mut().remove::<Problem>();
     let bare = response.status().is_client_error() || response.status().is_server_error();
     let is_problem = response

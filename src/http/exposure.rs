@@ -5,11 +5,9 @@ use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use super::App;
 use super::extract::{Body, Params};
 use super::graphs::Nothing;
-use super::problem::Problem;
-use super::run::{analysed, analysed_again};
+use super::run::{Unanswered, analysed, analysed_again, answered};
 use crate::service::analyses::Framed;
 use crate::service::exposure::{ExposureAnswer, ExposureBody};
-use crate::service::jobs::Estimate;
 
 /// Tells how much of a target's supply comes from a set of nodes, directly and through the chain.
 ///
@@ -20,7 +18,8 @@ use crate::service::jobs::Estimate;
     request_body(content = ExposureBody, examples(
         ("A destroyer" = (summary = "What of a DDG-51's inputs is Chinese?",
             value = json!({"target": {"product": "ddg51"}, "on": {"country": "CHN"}}))))),
-    responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>)))]
+    responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>),
+              (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
 #[post("/v1/graphs/{g}/exposure")]
 pub async fn post_exposure(
     service: App,
@@ -28,24 +27,24 @@ pub async fn post_exposure(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<ExposureBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
     let mut question = body.0;
     question.at = Some(snapshot.info().version);
-    let flows = snapshot.flow_count();
-    let estimate = Estimate { seconds: flows as f64 / 5e6, bytes: flows as u64 * 64 };
-    analysed(&service, &request, "exposure", estimate, snapshot, question).await
+    Ok(answered(analysed(&service, &request, snapshot, question).await?))
 }
 
 /// Gets an exposure again by its id: the same bytes.
 #[utoipa::path(tag = "Explore",
     params(("id" = String, Path, description = "Id of the answer", example = "exp_…")),
-    responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>)))]
+    responses((status = 200, description = "The exposure", body = Framed<ExposureAnswer>),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/exposures/{id}")]
 pub async fn get_exposure(
     service: App,
     path: web::Path<String>,
+    request: HttpRequest,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    analysed_again::<ExposureBody>(&service, &path).await
+) -> Result<HttpResponse, Unanswered> {
+    analysed_again::<ExposureBody>(&service, &request, &path).await
 }

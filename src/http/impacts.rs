@@ -12,8 +12,7 @@ use super::extract::{Body, Params};
 use super::graphs::Nothing;
 use super::problem::{Code, Problem};
 use super::reply::etag;
-use super::run::{answered, awaited, permanent, respond};
-use super::sensitivity::once_more;
+use super::run::{Unanswered, answered, attend, permanent, respond};
 use crate::analysis::Progress;
 use crate::analysis::attribution::evaluations;
 use crate::model::scenario::{Include, ScenarioBody};
@@ -91,7 +90,7 @@ pub async fn post_impact(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<ScenarioBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
     let question = service.question(snapshot, body.0)?;
     let estimate = estimate_question(&question);
@@ -105,35 +104,43 @@ pub async fn post_impact(
 /// Gets an answer again by its id: the same bytes, also after a restart.
 #[utoipa::path(tag = "Answer",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
-    responses((status = 200, description = "The answer", body = ImpactAnswer)))]
+    responses((status = 200, description = "The answer", body = ImpactAnswer),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/impacts/{id}")]
 pub async fn get_impact(
     service: App,
     request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    Ok(match once_more(&service, &request, &path, None).await? {
-        Ok(answer) => permanent(answer),
-        Err(job) => job,
-    })
+) -> Result<HttpResponse, Unanswered> {
+    Ok(permanent(again(&service, &request, &path, &[]).await?))
 }
 
-/// The answer behind an id, with further parts.
-pub(super) async fn again(service: &App, id: &str, parts: &[Include]) -> Result<Answer, Problem> {
+/// The answer behind an id, with further parts: kept, or made as [`attend`] does.
+pub(super) async fn again(
+    service: &App,
+    request: &HttpRequest,
+    id: &str,
+    parts: &[Include],
+) -> Result<Answer, Unanswered> {
     if parts.is_empty()
         && let Some(answer) = service.answers.at("impacts", id)
     {
         return Ok(answer);
     }
-    let (shared, id) = (service.clone(), id.to_owned());
-    let mut question = service.blocking(move || shared.question_of(&id)).await?;
-    if !parts.is_empty() {
-        question = service.question_with(question, parts)?;
+    let (shared, id, parts) = (service.clone(), id.to_owned(), parts.to_vec());
+    let recalled = move || {
+        let question = shared.question_of(&id)?;
+        if parts.is_empty() { Ok(question) } else { shared.question_with(question, &parts) }
+    };
+    let question = service.blocking(recalled).await?;
+    if let Some(answer) = service.answers.get(&question.id) {
+        return Ok(answer);
     }
+    let estimate = estimate_question(&question);
     let shared = service.clone();
     let work = move |progress: &Progress| shared.impact(&question, progress);
-    Ok(awaited(service, work).await?)
+    attend(service, request, "impact", estimate, work).await
 }
 
 /// Which target to explain.
@@ -170,14 +177,16 @@ fn parsed(answer: &Answer) -> Result<Value, Problem> {
 /// Explains an answer: binding chains that add up to each loss, and where they start.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), ExplanationQuery),
-    responses((status = 200, description = "The explanation", body = Explanation)))]
+    responses((status = 200, description = "The explanation", body = Explanation),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/impacts/{id}/explanation")]
 pub async fn get_explanation(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     query: Params<ExplanationQuery>,
-) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path, &[Include::Explanation]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let answer = again(&service, &request, &path, &[Include::Explanation]).await?;
     let mut body = parsed(&answer)?;
     let mut targets = body["explanation"].take();
     if let (Some(name), Some(list)) = (&query.0.target, targets.as_array_mut()) {
@@ -187,7 +196,8 @@ pub async fn get_explanation(
         if list.is_empty() {
             return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
                 .param("target")
-                .hint(format!("it has {}", names.join(", "))));
+                .hint(format!("it has {}", names.join(", ")))
+                .into());
         }
     }
     let explained = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
@@ -202,14 +212,16 @@ pub async fn get_explanation(
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
     responses((status = 200, description = "target, loss, low, high, direct, indirect, critical_first, proportional, binding, zero_reason, baseline, unit, graph, version",
-        content_type = "text/csv", body = String)))]
+        content_type = "text/csv", body = String),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/impacts/{id}/table.csv")]
 pub async fn get_impact_table(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path, &[]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let answer = again(&service, &request, &path, &[]).await?;
     let body = parsed(&answer)?;
     let mut csv = csv::Writer::from_writer(Vec::new());
     let broken = |_| Problem::from(ServiceError::Internal);
@@ -288,7 +300,7 @@ pub async fn post_impact_batch(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<BatchBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
     let version = snapshot.info().version;
     let estimate = estimate(snapshot.flow_count(), body.0.scenarios.len());
@@ -361,7 +373,7 @@ pub async fn post_knock_outs(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<KnockOutBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let snapshot = service.snapshot(&path, body.0.at).await?;
     let id = answer_id("kno", &snapshot, &body.0);
     if let Some(answer) = service.answers.get(&id) {

@@ -6,24 +6,10 @@ use utoipa::IntoParams;
 
 use super::App;
 use super::extract::Params;
-use super::problem::Problem;
-use super::run::analysed;
-use crate::graph::Snapshot;
+use super::run::{Unanswered, analysed, answered};
 use crate::service::analyses::Framed;
 use crate::service::economic::EconomicAnswer;
-use crate::service::jobs::Estimate;
 use crate::service::mitigations::{MitigationAnswer, Wish};
-
-/// Seconds that one evaluation takes for each flow, with a model of its own.
-const SECONDS_PER_FLOW: f64 = 4e-7;
-/// Evaluations of one answer, about.
-const EVALUATIONS: f64 = 300.0;
-
-/// What the mitigations of an answer on a graph will probably take.
-pub(super) fn estimate(snapshot: &Snapshot) -> Estimate {
-    let flows = snapshot.flow_count();
-    Estimate { seconds: flows as f64 * SECONDS_PER_FLOW * EVALUATIONS, bytes: flows as u64 * 200 }
-}
 
 /// Which mitigations.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -61,14 +47,13 @@ pub async fn get_mitigations(
     path: web::Path<String>,
     request: HttpRequest,
     query: Params<MitigationQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let MitigationQuery { kind, target, months, top, by } = query.0;
     let (shared, id) = (service.clone(), path.into_inner());
     let wish = Wish { kind, target, months, top, by };
     let (snapshot, question) =
         service.blocking(move || shared.mitigation_question(&id, wish)).await?;
-    let estimate = estimate(&snapshot);
-    analysed(&service, &request, "mitigations", estimate, snapshot, question).await
+    Ok(answered(analysed(&service, &request, snapshot, question).await?))
 }
 
 /// Whose value added.
@@ -87,19 +72,18 @@ pub struct EconomicQuery {
 /// carry their sources; most are recalled or estimates.
 #[utoipa::path(tag = "Answer",
     params(("id" = String, Path, description = "Id of the impact answer", example = "imp_…"), EconomicQuery),
-    responses((status = 200, description = "Industries, most at risk first", body = Framed<EconomicAnswer>)))]
+    responses((status = 200, description = "Industries, most at risk first", body = Framed<EconomicAnswer>),
+              (status = 202, description = "A job (with `Prefer: respond-async`, or if it takes long)")))]
 #[get("/v1/impacts/{id}/economic")]
 pub async fn get_economic(
     service: App,
     path: web::Path<String>,
     request: HttpRequest,
     query: Params<EconomicQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let (shared, id) = (service.clone(), path.into_inner());
     let country = query.0.country.unwrap_or_else(|| "USA".to_owned());
     let (snapshot, question) =
         service.blocking(move || shared.economic_question(&id, &country)).await?;
-    let flows = snapshot.flow_count();
-    let estimate = Estimate { seconds: flows as f64 / 5e6, bytes: flows as u64 * 64 };
-    analysed(&service, &request, "economic", estimate, snapshot, question).await
+    Ok(answered(analysed(&service, &request, snapshot, question).await?))
 }

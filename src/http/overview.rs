@@ -10,6 +10,7 @@ use super::extract::Params;
 use super::impacts::again;
 use super::problem::{Code, Problem};
 use super::reply::{Holds, versioned};
+use super::run::Unanswered;
 use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::model::scenario::Include;
@@ -66,14 +67,15 @@ pub fn hits(snapshot: &Snapshot, answer: &report::Answer) -> FxHashMap<u32, Hit>
 #[utoipa::path(tag = "Explore",
     params(("g" = String, Path, description = "Name of the graph", example = "critical-minerals"),
            OverviewParams),
-    responses((status = 200, description = "Groups and bundles", body = Overview)))]
+    responses((status = 200, description = "Groups and bundles", body = Overview),
+              (status = 202, description = "A job: the answer in `impact` has to be made again and takes long")))]
 #[get("/v1/graphs/{g}/overview")]
 pub async fn get_overview(
     service: App,
     path: web::Path<String>,
     request: HttpRequest,
     query: Params<OverviewParams>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let query = query.0;
     if let Some(day) = query.day
         && !(query.impact.is_some() && day.is_finite() && day >= 0.0)
@@ -83,7 +85,8 @@ pub async fn get_overview(
             format!("day {day} is no day of an answer"),
         )
         .param("day")
-        .hint("name the answer in `impact`; days count from 0"));
+        .hint("name the answer in `impact`; days count from 0")
+        .into());
     }
     let list = |text: Option<String>| -> Vec<String> {
         let parts = text.iter().flat_map(|t| t.split('|')).filter(|t| !t.is_empty());
@@ -92,7 +95,7 @@ pub async fn get_overview(
     let answer = match &query.impact {
         None => None,
         Some(id) => {
-            let answer = again(&service, id, &[Include::Nodes]).await?;
+            let answer = again(&service, &request, id, &[Include::Nodes]).await?;
             let answer = report::Answer::read(&answer.body)?;
             let other = answer.graph != **path || query.at.is_some_and(|at| at != answer.version);
             if other {
@@ -101,7 +104,8 @@ pub async fn get_overview(
                     format!("{id} speaks of another graph or version"),
                 )
                 .param("impact")
-                .hint("ask for that graph, and leave `at` out"));
+                .hint("ask for that graph, and leave `at` out")
+                .into());
             }
             Some((id.clone(), answer))
         }
@@ -131,5 +135,5 @@ pub async fn get_overview(
         }
         overview(&snapshot, &asked, Some((id, hits)))
     };
-    versioned(&request, holds, &service.pool.run(work).await?)
+    Ok(versioned(&request, holds, &service.pool.run(work).await?)?)
 }

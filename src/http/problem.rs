@@ -1,6 +1,7 @@
 //! Errors as RFC 9457 `application/problem+json`, and the one table of their codes.
 //!
-//! Handlers return `Result<HttpResponse, Problem>`. Use [`Problem::new`] for what only HTTP knows;
+//! Handlers return `Result<HttpResponse, Problem>` ([`Unanswered`](super::run::Unanswered) where a
+//! job may make the answer). Use [`Problem::new`] for what only HTTP knows;
 //! everything else comes from a [`ServiceError`] by `?`.
 
 use actix_web::http::StatusCode;

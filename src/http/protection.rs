@@ -6,7 +6,7 @@ use super::App;
 use super::cut_sets::{again, ask};
 use super::extract::{Body, Params};
 use super::graphs::Nothing;
-use super::problem::Problem;
+use super::run::Unanswered;
 use crate::service::cut_sets::ask::{CutAsk, ProtectionBody};
 use crate::service::cut_sets::protect::ProtectionAnswer;
 
@@ -34,7 +34,7 @@ pub async fn post_protection(
     request: HttpRequest,
     _query: Params<Nothing>,
     body: Body<ProtectionBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(&service, &path, &request, "protection", CutAsk::Protection(body.0)).await
 }
 
@@ -49,6 +49,6 @@ pub async fn get_protection(
     request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     again(&service, &request, "protections", &path).await
 }

@@ -1,7 +1,7 @@
 //! Answers as pictures, as one printable page, and as tables.
 
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderName, HeaderValue};
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -9,15 +9,14 @@ use super::App;
 use super::extract::Params;
 use super::graphs::Nothing;
 use super::impacts::{again, estimate_question};
-use super::mitigations;
 use super::overview::hits;
 use super::problem::{Code, Problem};
-use super::run::permanent;
-use crate::analysis::Progress;
+use super::run::{Unanswered, analysed, permanent};
 use crate::model::scenario::Include;
 use crate::report::svg::{Picture, Theme};
 use crate::report::{self, ReportError, page, tables, world};
 use crate::service::ServiceError;
+use crate::service::analyses::Analysis;
 use crate::service::answers::Answer;
 use crate::service::mitigations::Wish;
 use crate::service::overview::by_country;
@@ -85,10 +84,11 @@ fn theme(colours: Option<Colours>) -> Theme {
 /// The answer behind an id with further parts, as reports read it, under the id that was asked for.
 async fn read(
     service: &App,
+    request: &HttpRequest,
     id: &str,
     parts: &[Include],
-) -> Result<(report::Answer, Answer), Problem> {
-    let answer = again(service, id, parts).await?;
+) -> Result<(report::Answer, Answer), Unanswered> {
+    let answer = again(service, request, id, parts).await?;
     let mut read = report::Answer::read(&answer.body)?;
     read.id = id.to_owned();
     Ok((read, Answer { id: id.into(), ..answer }))
@@ -119,14 +119,16 @@ fn picture(answer: Answer, picture: Picture, colours: Option<Colours>) -> HttpRe
 /// Draws where the losses come from: ribbons of the binding chains, "other" included.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), PictureQuery),
-    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String)))]
+    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/sankey.svg")]
 pub async fn get_sankey(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     query: Params<PictureQuery>,
-) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &[Include::Explanation]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (report, answer) = read(&service, &request, &path, &[Include::Explanation]).await?;
     let drawn = report::sankey::sankey(&report, query.0.target.as_deref())?;
     Ok(picture(answer, drawn, query.0.theme))
 }
@@ -134,28 +136,32 @@ pub async fn get_sankey(
 /// Draws the targets as a ranking, with error bars and the two ends of rationing.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), ThemeQuery),
-    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String)))]
+    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/ranking.svg")]
 pub async fn get_ranking(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     query: Params<ThemeQuery>,
-) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &[]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (report, answer) = read(&service, &request, &path, &[]).await?;
     Ok(picture(answer, report::ranking::ranking(&report, false)?, query.0.theme))
 }
 
 /// Draws the loss of each target over time.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), PictureQuery),
-    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String)))]
+    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/timeline.svg")]
 pub async fn get_timeline_picture(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     query: Params<PictureQuery>,
-) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &[Include::Timeline]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (report, answer) = read(&service, &request, &path, &[Include::Timeline]).await?;
     let drawn = report::timeline::timeline(&report, query.0.target.as_deref())?;
     Ok(picture(answer, drawn, query.0.theme))
 }
@@ -163,14 +169,16 @@ pub async fn get_timeline_picture(
 /// Draws which figures drive the range of an answer.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), PictureQuery),
-    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String)))]
+    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/tornado.svg")]
 pub async fn get_tornado(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     query: Params<PictureQuery>,
-) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &[Include::Sensitivity]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (report, answer) = read(&service, &request, &path, &[Include::Sensitivity]).await?;
     let drawn = report::tornado::tornado(&report, query.0.target.as_deref())?;
     Ok(picture(answer, drawn, query.0.theme))
 }
@@ -200,14 +208,16 @@ async fn countries(
 /// Draws the losses by country and stage as a table of coloured cells.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"), ThemeQuery),
-    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String)))]
+    responses((status = 200, description = "The picture", content_type = "image/svg+xml", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/world.svg")]
 pub async fn get_world(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     query: Params<ThemeQuery>,
-) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &[Include::Nodes]).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (report, answer) = read(&service, &request, &path, &[Include::Nodes]).await?;
     let (stages, rows) = countries(&service, &report).await?;
     Ok(picture(answer, world::world(&report, &stages, &rows), query.0.theme))
 }
@@ -235,7 +245,11 @@ const MEASURES: usize = 6;
 
 /// What would help against an answer, unless it has no targets or that would take too long to wait
 /// for.
-async fn helpful(service: &App, id: &str) -> Result<Option<report::answer::Help>, Problem> {
+async fn helpful(
+    service: &App,
+    request: &HttpRequest,
+    id: &str,
+) -> Result<Option<report::answer::Help>, Unanswered> {
     let (shared, name) = (service.clone(), id.to_owned());
     let wish = Wish { top: Some(MEASURES), ..Wish::default() };
     let asked = service.blocking(move || match shared.mitigation_question(&name, wish) {
@@ -243,37 +257,39 @@ async fn helpful(service: &App, id: &str) -> Result<Option<report::answer::Help>
         other => other.map(Some),
     });
     let Some((snapshot, question)) = asked.await? else { return Ok(None) };
-    if mitigations::estimate(&snapshot).seconds > PATIENCE {
+    if question.estimate(&snapshot).seconds > PATIENCE {
         return Ok(None);
     }
-    let shared = service.clone();
-    let work = move || shared.analyse(&snapshot, &question, &Progress::silent());
-    let answer = service.pool.run(work).await?;
+    let answer = analysed(service, request, snapshot, question).await?;
     Ok(Some(report::answer::Help::read(&answer.body)?))
 }
 
 /// Gives the answer as one printable page: numbers, pictures, reasons, sources, caveats.
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
-    responses((status = 200, description = "The page", content_type = "text/html", body = String)))]
+    responses((status = 200, description = "The page", content_type = "text/html", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/brief.html")]
 pub async fn get_brief(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    let (report, answer) = read(&service, &path, &brief_parts(&service, &path).await?).await?;
-    let help = helpful(&service, &path).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (report, answer) =
+        read(&service, &request, &path, &brief_parts(&service, &path).await?).await?;
+    let help = helpful(&service, &request, &path).await?;
     let html = report::brief::brief(&report, help.as_ref(), &path);
     Ok(document(answer, "text/html; charset=utf-8", html.into_bytes()))
 }
 
 async fn all_tables(
     service: &App,
+    request: &HttpRequest,
     id: &str,
-) -> Result<(Vec<tables::Table>, String, Answer), Problem> {
+) -> Result<(Vec<tables::Table>, String, Answer), Unanswered> {
     let parts = [Include::Nodes, Include::Explanation, Include::Timeline];
-    let (report, answer) = read(service, id, &parts).await?;
+    let (report, answer) = read(service, request, id, &parts).await?;
     let (_, rows) = countries(service, &report).await?;
     Ok((tables::tables(&report, &rows), report.title().to_owned(), answer))
 }
@@ -282,14 +298,16 @@ async fn all_tables(
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…")),
     responses((status = 200, description = "The workbook",
-        content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body = Vec<u8>)))]
+        content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", body = Vec<u8>),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/table.xlsx")]
 pub async fn get_workbook(
     service: App,
+    request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    let (tables, title, answer) = all_tables(&service, &path).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let (tables, title, answer) = all_tables(&service, &request, &path).await?;
     let write = move || {
         tables::workbook(&tables, &title).map_err(|error| {
             tracing::error!(%error, "workbook");
@@ -315,19 +333,22 @@ fn download(mut response: HttpResponse, file: &str) -> HttpResponse {
 #[utoipa::path(tag = "Explain",
     params(("id" = String, Path, description = "Id of the answer", example = "imp_…"),
            ("table" = String, Path, description = "Name of the table", example = "chains")),
-    responses((status = 200, description = "The table", content_type = "text/csv", body = String)))]
+    responses((status = 200, description = "The table", content_type = "text/csv", body = String),
+              (status = 202, description = "A job: the answer behind it has to be made and takes long; ask again when it has ended")))]
 #[get("/v1/impacts/{id}/tables/{table}.csv")]
 pub async fn get_table(
     service: App,
+    request: HttpRequest,
     path: web::Path<(String, String)>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let (id, name) = path.into_inner();
     if !tables::NAMES.contains(&name.as_str()) {
         return Err(Problem::new(Code::NotFound, format!("an answer has no table {name}"))
-            .hint(format!("it has {}", tables::NAMES.join(", "))));
+            .hint(format!("it has {}", tables::NAMES.join(", ")))
+            .into());
     }
-    let (tables, _, answer) = all_tables(&service, &id).await?;
+    let (tables, _, answer) = all_tables(&service, &request, &id).await?;
     let table = tables.into_iter().find(|table| table.name == name).ok_or_else(|| {
         Problem::new(Code::NotFound, format!("the table {name} of {id} is empty"))
             .hint("the answer has no such part; ask with `include`")

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use super::App;
 use super::extract::header;
@@ -15,7 +16,7 @@ use crate::analysis::Progress;
 use crate::graph::Snapshot;
 use crate::service::analyses::Analysis;
 use crate::service::answers::Answer;
-use crate::service::jobs::{Attended, Estimate};
+use crate::service::jobs::{Attended, Estimate, JobView};
 use crate::service::{Service, ServiceError};
 
 /// What a caller prefers (RFC 7240). What cannot be understood is ignored, as the RFC says.
@@ -75,40 +76,76 @@ pub fn wants_job(request: &HttpRequest) -> Result<bool, Problem> {
     Ok(wishes.patience(0.0, Duration::MAX) == Some(Duration::ZERO))
 }
 
-/// Answers an analysis. `work` runs on the pool; its answer is kept and can be read again at its
-/// location. With `Prefer: respond-async`, or if it is estimated to take long, it becomes a job;
-/// if it only turns out to take long, it goes on as a job.
+/// Why a handler has no answer: something is wrong, or a job is making it.
+#[derive(Debug)]
+pub enum Unanswered {
+    /// What is wrong.
+    Problem(Box<Problem>),
+    /// The job; the response names it.
+    Job(Box<JobView>),
+}
+
+impl<E: Into<Problem>> From<E> for Unanswered {
+    fn from(error: E) -> Self {
+        Self::Problem(Box::new(error.into()))
+    }
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Problem(problem) => problem.fmt(f),
+            Self::Job(job) => write!(f, "goes on as {}", job.id),
+        }
+    }
+}
+
+impl ResponseError for Unanswered {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Problem(problem) => problem.status_code(),
+            Self::Job(_) => StatusCode::ACCEPTED,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Problem(problem) => problem.error_response(),
+            Self::Job(job) => accepted((**job).clone()).unwrap_or_else(|p| p.error_response()),
+        }
+    }
+}
+
+/// Answers an analysis, as [`attend`] does.
 ///
 /// # Errors
-/// What `work` returns.
+/// What `work` returns; the job that it became.
 pub async fn respond<F>(
     service: &App,
     request: &HttpRequest,
     kind: &'static str,
     estimate: Estimate,
     work: F,
-) -> Result<HttpResponse, Problem>
+) -> Result<HttpResponse, Unanswered>
 where
     F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
 {
-    Ok(match attend(service, request, kind, estimate, work).await? {
-        Ok(answer) => answered(answer),
-        Err(job) => job,
-    })
+    Ok(answered(attend(service, request, kind, estimate, work).await?))
 }
 
-/// As [`respond`]: the answer, for a handler that does more with it, or the response that names
-/// the job.
+/// Works an answer out. `work` runs on the pool; its answer is kept and can be read again at its
+/// location. With `Prefer: respond-async`, or if it is estimated to take long, it becomes a job;
+/// if it only turns out to take long, it goes on as a job.
 ///
 /// # Errors
-/// What `work` returns.
+/// What `work` returns; the job that it became.
 pub async fn attend<F>(
     service: &App,
     request: &HttpRequest,
     kind: &'static str,
     estimate: Estimate,
     work: F,
-) -> Result<Result<Answer, HttpResponse>, Problem>
+) -> Result<Answer, Unanswered>
 where
     F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
 {
@@ -126,32 +163,20 @@ where
         answer.location
     };
     let patience = preference(request)?.patience(estimate.seconds, service.jobs.patience());
-    if patience == Some(Duration::ZERO) {
+    let job = if patience == Some(Duration::ZERO) {
         let work = move |progress: &Progress| kept(progress).map(address);
-        let job = service.jobs.start(&owner, kind, estimate, work)?;
-        return Ok(Err(accepted(job.view())?));
-    }
-    let asked = (&owner, kind, estimate);
-    match service.jobs.attend(&service.pool, asked, patience, kept, address).await? {
-        Attended::Job(job) => Ok(Err(accepted(job.view())?)),
-        Attended::Done(answer) => {
-            promised(service, &answer).await;
-            Ok(Ok(answer))
+        service.jobs.start(&owner, kind, estimate, work)?
+    } else {
+        let asked = (&owner, kind, estimate);
+        match service.jobs.attend(&service.pool, asked, patience, kept, address).await? {
+            Attended::Job(job) => job,
+            Attended::Done(answer) => {
+                promised(service, &answer).await;
+                return Ok(answer);
+            }
         }
-    }
-}
-
-/// Works an answer out as long as its caller waits, and until its address outlives this process.
-///
-/// # Errors
-/// What `work` returns.
-pub async fn awaited<F>(service: &App, work: F) -> Result<Answer, ServiceError>
-where
-    F: FnOnce(&Progress) -> Result<Answer, ServiceError> + Send + 'static,
-{
-    let answer = service.pool.run_while_awaited(work).await?;
-    promised(service, &answer).await;
-    Ok(answer)
+    };
+    Err(Unanswered::Job(Box::new(job.view())))
 }
 
 /// Waits until the address of an answer outlives this process.
@@ -177,36 +202,33 @@ pub fn permanent(answer: Answer) -> HttpResponse {
         .body(answer.body)
 }
 
-/// Answers an analysis of a snapshot: kept, at once, or as a job.
+/// The answer to an analysis of a snapshot: kept, or worked out as [`attend`] does.
 ///
 /// # Errors
-/// What the analysis returns.
+/// What the analysis returns; the job that it became.
 pub async fn analysed<Q: Analysis + Send + 'static>(
     service: &App,
     request: &HttpRequest,
-    kind: &'static str,
-    estimate: Estimate,
     snapshot: Arc<Snapshot>,
     question: Q,
-) -> Result<HttpResponse, Problem> {
+) -> Result<Answer, Unanswered> {
     if let Some(answer) = service.answers.get(&Service::analysis_id(&snapshot, &question)) {
-        return Ok(answered(answer));
+        return Ok(answer);
     }
-    let shared = service.clone();
-    respond(service, request, kind, estimate, move |progress| {
-        shared.analyse(&snapshot, &question, progress)
-    })
-    .await
+    let (shared, estimate) = (service.clone(), question.estimate(&snapshot));
+    let work = move |progress: &Progress| shared.analyse(&snapshot, &question, progress);
+    attend(service, request, Q::NAME, estimate, work).await
 }
 
 /// The answer of an analysis by its id: the same bytes, also after a restart.
 ///
 /// # Errors
-/// An unknown id; what the analysis returns.
+/// An unknown id; what the analysis returns; the job that it became.
 pub async fn analysed_again<Q: Analysis + Send + 'static>(
     service: &App,
+    request: &HttpRequest,
     id: &str,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     if id.starts_with(Q::PREFIX)
         && let Some(answer) = service.answers.get(id)
     {
@@ -214,9 +236,7 @@ pub async fn analysed_again<Q: Analysis + Send + 'static>(
     }
     let (shared, name) = (service.clone(), id.to_owned());
     let (snapshot, question) = service.blocking(move || shared.analysis_of::<Q>(&name)).await?;
-    let shared = service.clone();
-    let work = move |progress: &Progress| shared.analyse(&snapshot, &question, progress);
-    Ok(permanent(awaited(service, work).await?))
+    Ok(permanent(analysed(service, request, snapshot, question).await?))
 }
 
 #[cfg(test)]

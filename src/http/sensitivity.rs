@@ -8,48 +8,15 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::extract::Params;
 use super::graphs::Nothing;
-use super::impacts::estimate_question;
+use super::impacts::again;
 use super::problem::{Code, Problem};
-use super::run::{attend, permanent};
-use crate::analysis::Progress;
+use super::run::{Unanswered, permanent};
 use crate::model::scenario::Include;
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
 use crate::service::impacts::answer::ImpactAnswer;
 use crate::service::impacts::ranges::RangeBasis;
 use crate::service::impacts::sensitivity::{CheckFirst, TargetSensitivity};
-
-/// The answer behind an id with a further part; or the response with the job that makes it, if it
-/// has to be made and takes long.
-pub(super) async fn once_more(
-    service: &App,
-    request: &HttpRequest,
-    id: &str,
-    part: Option<Include>,
-) -> Result<Result<Answer, HttpResponse>, Problem> {
-    if part.is_none()
-        && let Some(answer) = service.answers.at("impacts", id)
-    {
-        return Ok(Ok(answer));
-    }
-    let (shared, id) = (service.clone(), id.to_owned());
-    let question = service
-        .blocking(move || {
-            let question = shared.question_of(&id)?;
-            match part {
-                Some(part) => shared.question_with(question, &[part]),
-                None => Ok(question),
-            }
-        })
-        .await?;
-    if let Some(answer) = service.answers.get(&question.id) {
-        return Ok(Ok(answer));
-    }
-    let estimate = estimate_question(&question);
-    let shared = service.clone();
-    let work = move |progress: &Progress| shared.impact(&question, progress);
-    attend(service, request, "impact", estimate, work).await
-}
 
 /// Gets an answer with its range: each loss with the 5th and 95th percentile over draws of the
 /// uncertain figures.
@@ -63,11 +30,8 @@ pub async fn get_range(
     request: HttpRequest,
     path: web::Path<String>,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    Ok(match once_more(&service, &request, &path, Some(Include::Range)).await? {
-        Ok(answer) => permanent(answer),
-        Err(job) => job,
-    })
+) -> Result<HttpResponse, Unanswered> {
+    Ok(permanent(again(&service, &request, &path, &[Include::Range]).await?))
 }
 
 /// Which target to look at.
@@ -122,11 +86,8 @@ pub async fn get_sensitivity(
     request: HttpRequest,
     path: web::Path<String>,
     query: Params<SensitivityQuery>,
-) -> Result<HttpResponse, Problem> {
-    let answer = match once_more(&service, &request, &path, Some(Include::Sensitivity)).await? {
-        Ok(answer) => answer,
-        Err(job) => return Ok(job),
-    };
+) -> Result<HttpResponse, Unanswered> {
+    let answer = again(&service, &request, &path, &[Include::Sensitivity]).await?;
     let mut body: Value =
         serde_json::from_slice(&answer.body).map_err(|_| Problem::from(ServiceError::Internal))?;
     let mut found = body["sensitivity"].take();
@@ -137,7 +98,8 @@ pub async fn get_sensitivity(
         if list.is_empty() {
             return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
                 .param("target")
-                .hint(format!("it has {}", names.join(", "))));
+                .hint(format!("it has {}", names.join(", ")))
+                .into());
         }
     }
     let answered = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],

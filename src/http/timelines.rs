@@ -7,9 +7,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::extract::Params;
+use super::impacts::again;
 use super::problem::{Code, Problem};
-use super::run::permanent;
-use super::sensitivity::once_more;
+use super::run::{Unanswered, permanent};
 use crate::model::scenario::Include;
 use crate::service::ServiceError;
 use crate::service::answers::Answer;
@@ -59,11 +59,8 @@ pub async fn get_timeline(
     request: HttpRequest,
     path: web::Path<String>,
     query: Params<TimelineQuery>,
-) -> Result<HttpResponse, Problem> {
-    let answer = match once_more(&service, &request, &path, Some(Include::Timeline)).await? {
-        Ok(answer) => answer,
-        Err(job) => return Ok(job),
-    };
+) -> Result<HttpResponse, Unanswered> {
+    let answer = again(&service, &request, &path, &[Include::Timeline]).await?;
     let mut body: Value =
         serde_json::from_slice(&answer.body).map_err(|_| ServiceError::Internal)?;
     let mut timeline = body["timeline"].take();
@@ -77,7 +74,8 @@ pub async fn get_timeline(
         if !names.contains(name) {
             return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
                 .param("target")
-                .hint(format!("it has {}", names.join(", "))));
+                .hint(format!("it has {}", names.join(", ")))
+                .into());
         }
         let only = |list: Option<&mut Vec<Value>>| {
             if let Some(list) = list {

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::answers::Answer;
 use super::impacts::{ENGINE, answer_id};
+use super::jobs::Estimate;
 use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::graph::Snapshot;
@@ -37,13 +38,19 @@ pub struct Framed<A> {
 pub trait Analysis: Serialize + DeserializeOwned {
     /// Prefix of the ids of its answers.
     const PREFIX: &'static str;
-    /// What its answers are called in messages.
+    /// What its answers are called in messages, and its jobs.
     const NAME: &'static str;
     /// Its answer without the frame.
     type Answer: Serialize;
 
     /// Where an answer can be read again.
     fn location(&self, id: &str) -> String;
+
+    /// What it will probably take on a snapshot (unless said otherwise: a pass over its flows).
+    fn estimate(&self, snapshot: &Snapshot) -> Estimate {
+        let flows = snapshot.flow_count();
+        Estimate { seconds: flows as f64 / 5e6, bytes: flows as u64 * 64 }
+    }
 
     /// Answers it. Blocks.
     ///

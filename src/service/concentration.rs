@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::analyses::Analysis;
 use super::criticality::{Score, ScoreView, score};
+use super::jobs::Estimate;
 use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::analysis::concentration::{Bounded, Concentration, Party, Survivors, survivors};
@@ -229,6 +230,11 @@ impl Analysis for ConcentrationBody {
 
     fn location(&self, id: &str) -> String {
         format!("/v1/concentrations/{id}")
+    }
+
+    fn estimate(&self, snapshot: &Snapshot) -> Estimate {
+        let size = snapshot.flow_count() + snapshot.node_count();
+        Estimate { seconds: size as f64 / 5e6, bytes: size as u64 * 64 }
     }
 
     fn answer(

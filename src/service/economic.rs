@@ -121,7 +121,7 @@ pub struct BenchmarkView {
 
 impl Analysis for EconomicQuestion {
     const PREFIX: &'static str = "eco";
-    const NAME: &'static str = "economic answer";
+    const NAME: &'static str = "economic";
     type Answer = EconomicAnswer;
 
     fn location(&self, _id: &str) -> String {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::analyses::Analysis;
+use super::jobs::Estimate;
 use super::{Service, ServiceError};
 use crate::analysis::Progress;
 use crate::analysis::impact::{ImpactError, Shocks, TargetNodes};
@@ -249,9 +250,14 @@ impl Service {
     }
 }
 
+/// Seconds that one evaluation takes for each flow, with a model of its own.
+const SECONDS_PER_FLOW: f64 = 4e-7;
+/// Evaluations of one answer, about.
+const EVALUATIONS: f64 = 300.0;
+
 impl Analysis for MitigationQuestion {
     const PREFIX: &'static str = "mit";
-    const NAME: &'static str = "mitigation answer";
+    const NAME: &'static str = "mitigations";
     type Answer = MitigationAnswer;
 
     fn location(&self, _id: &str) -> String {
@@ -268,6 +274,12 @@ impl Analysis for MitigationQuestion {
             query.append_pair("by", &by.to_string());
         }
         format!("/v1/impacts/{}/mitigations?{}", self.impact, query.finish())
+    }
+
+    fn estimate(&self, snapshot: &Snapshot) -> Estimate {
+        let flows = snapshot.flow_count();
+        let seconds = flows as f64 * SECONDS_PER_FLOW * EVALUATIONS;
+        Estimate { seconds, bytes: flows as u64 * 200 }
     }
 
     fn answer(

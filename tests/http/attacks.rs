@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
+use crate::support::{Reply, Server};
 use serde_json::{Value, json};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -225,14 +225,16 @@ fn a_cancelled_request_frees_its_work() {
     // A job is cancelled by its address, and says so.
     let headers = [JSON, ("prefer", "respond-async")];
     let job = server.send("POST", "/v1/graphs/g/centrality", &headers, body.as_bytes());
-    assert_eq!(job.status, 202, "{}", job.text);
-    let location = job.header("location").to_owned();
-    server.delete(&location).ok(200);
+    cancelled(&server, &job);
+}
+
+/// Cancels the job that a reply names.
+fn cancelled(server: &Server, reply: &Reply) {
+    assert_eq!(reply.status, 202, "{}", reply.text);
+    server.delete(reply.header("location")).ok(200);
     let start = Instant::now();
-    while server.get(&location).ok(200)["state"] != "cancelled" {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    assert_eq!(server.end_of_job(&reply.json())["state"], "cancelled");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -269,31 +271,18 @@ fn a_question_that_takes_longer_than_its_caller_waits_goes_on_as_a_job() {
             took.as_secs_f64() >= within && took < Duration::from_secs(15),
             "{prefer}: {took:?}"
         );
-        let location = reply.header("location").to_owned();
         let job = reply.ok(202);
         if within > 0.0 {
             assert_eq!(job["state"], "running", "{job}");
         }
-        let result = loop {
-            let job = server.get(&location).ok(200);
-            match job["state"].as_str().unwrap() {
-                "succeeded" => break job["result"].as_str().unwrap().to_owned(),
-                "running" | "queued" => std::thread::sleep(Duration::from_millis(50)),
-                _ => panic!("{job}"),
-            }
-        };
-        let answer = server.get(&result).ok(200);
+        let job = server.end_of_job(&job);
+        assert_eq!(job["state"], "succeeded", "{job}");
+        let answer = server.get(job["result"].as_str().unwrap()).ok(200);
         assert_eq!(answer["scores"][0], whole["scores"][0], "{answer}");
     }
     // Such a job can be cancelled, and one too many is refused and does not go on.
     let (reply, _) = ask(6, "wait=1");
-    let location = reply.header("location").to_owned();
-    server.delete(&location).ok(200);
-    let start = Instant::now();
-    while server.get(&location).ok(200)["state"] != "cancelled" {
-        assert!(start.elapsed() < Duration::from_secs(20));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    cancelled(&server, &reply);
     server.terminate();
 
     let server = Server::start(&data, &["--set", "jobs_per_principal=1"]);

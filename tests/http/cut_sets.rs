@@ -608,17 +608,9 @@ fn answers_have_permalinks_pages_streams_and_jobs() {
     let headers = [("content-type", "application/json"), ("prefer", "respond-async")];
     let job = json!({"target": {"node": "top"}, "loss_at_least": 1, "units": {"each": "node"}, "select": {"stage": "leaf"}});
     let job = server.send("POST", "/v1/graphs/tree/cut-sets", &headers, job.to_string().as_bytes());
-    let location = job.header("location").to_owned();
-    job.ok(202);
-    let result = loop {
-        let job = server.get(&location).ok(200);
-        assert_ne!(job["state"], "failed", "{job}");
-        if job["state"] == "succeeded" {
-            break job["result"].as_str().unwrap().to_owned();
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    };
-    assert_eq!(server.get(&result).ok(200)["count"], 4);
+    let job = server.end_of_job(&job.ok(202));
+    assert_eq!(job["state"], "succeeded", "{job}");
+    assert_eq!(server.get(job["result"].as_str().unwrap()).ok(200)["count"], 4);
 
     // The same bytes after a restart.
     server.terminate();

@@ -113,6 +113,37 @@ fn pictures_and_the_brief_are_the_same_bytes_after_a_restart() {
 }
 
 #[test]
+fn what_a_page_or_picture_needs_can_be_made_by_a_job() {
+    let (dir, server, id) = flagship();
+    let path = |name: &str| format!("/v1/impacts/{id}/{name}");
+    let exposure = json!({"target": {"product": "ddg51"}, "on": {"country": "CHN"}});
+    let exposed = server.post("/v1/graphs/critical-minerals/exposure", &exposure).ok(200);
+    server.terminate();
+    let server = Server::start(&dir.path().join("data"), &[]);
+    // Each of them needs a part that nothing before it has made. A brief needs two, one by one.
+    for (path, jobs) in [
+        (path("table.csv"), 1),
+        (path("explanation"), 1),
+        (path("tornado.svg"), 1),
+        (path("timeline.svg"), 1),
+        (path("world.svg"), 1),
+        (path("table.xlsx"), 1),
+        (path("brief.html"), 2),
+        (format!("/v1/graphs/critical-minerals/overview?impact={id}"), 0),
+        (exposed["permalink"].as_str().unwrap().to_owned(), 1),
+    ] {
+        for _ in 0..jobs {
+            let reply = server.send("GET", &path, &[("prefer", "respond-async")], b"");
+            assert_eq!(reply.status, 202, "{path}: {}", reply.text);
+            assert!(reply.header("location").starts_with("/v1/jobs/"));
+            assert_eq!(server.end_of_job(&reply.json())["state"], "succeeded", "{path}");
+        }
+        let made = server.send("GET", &path, &[("prefer", "respond-async")], b"");
+        assert_eq!(made.status, 200, "{path}: {}", made.text);
+    }
+}
+
+#[test]
 fn pictures_have_title_and_description_and_their_bars_add_up() {
     let (_dir, server, id) = flagship();
     for name in PICTURES {

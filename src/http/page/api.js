@@ -70,26 +70,36 @@ export async function all(path) {
   return rows;
 }
 
-/** GET of something that may have to be computed first: a job is followed to its result. */
-export async function follow(path, { signal, onProgress } = {}) {
-  const response = await send(path, { signal, headers: { accept: "application/json" } });
-  if (response.status === 202) return followJob(await response.json(), { signal, onProgress });
+/** GET of something that may have to be made first: the job is followed, then it is there. */
+async function made(path, { signal, onProgress, accept = "*/*" } = {}) {
+  const ask = () => send(path, { signal, headers: { accept } });
+  let response = await ask();
+  if (response.status === 202) {
+    await ended(await response.json(), { signal, onProgress });
+    response = await ask();
+  }
   if (!response.ok) throw await problemOf(response);
-  return response.json();
+  return response;
+}
+
+/** As `made`, of JSON. */
+export async function follow(path, options) {
+  return (await made(path, { ...options, accept: "application/json" })).json();
 }
 
 /** POST as JSON. `onProgress` hears of a job; `signal` stops the request or cancels the job. */
 export async function post(path, body, { signal, onProgress } = {}) {
   const response = await send(path, { method: "POST", signal, headers: { "content-type": "application/json", accept: "application/json" }, body: JSON.stringify(body) });
-  if (response.status === 202) return followJob(await response.json(), { signal, onProgress });
+  if (response.status === 202) return get(await ended(await response.json(), { signal, onProgress }));
   if (!response.ok) throw await problemOf(response);
   return response.json();
 }
 
 const FINAL = ["succeeded", "failed", "cancelled"];
 
-/** Follows the events of a job. A request can carry a key, which an EventSource cannot. */
-async function followJob(first, { signal, onProgress }) {
+/** Follows the events of a job to the address of its result. A request can carry a key, which an
+ * EventSource cannot. */
+async function ended(first, { signal, onProgress }) {
   const stop = () => void send(`/v1/jobs/${first.id}`, { method: "DELETE" }).catch(() => {});
   if (signal?.aborted) stop();
   signal?.addEventListener("abort", stop);
@@ -121,7 +131,7 @@ async function followJob(first, { signal, onProgress }) {
   } finally {
     signal?.removeEventListener("abort", stop);
   }
-  if (job.state === "succeeded") return get(job.result);
+  if (job.state === "succeeded") return job.result;
   if (job.state === "cancelled") throw new DOMException("cancelled", "AbortError");
   throw new Problem(job.error?.status ?? 500, job.error);
 }
@@ -132,8 +142,7 @@ export async function openFile(event) {
   if (!key) return;
   event.preventDefault();
   const link = event.currentTarget;
-  const response = await send(link.getAttribute("href"));
-  if (!response.ok) throw await problemOf(response);
+  const response = await made(link.getAttribute("href"));
   const url = URL.createObjectURL(await response.blob());
   const anchor = Object.assign(document.createElement("a"), { href: url, target: "_blank" });
   if (/\.(csv|xlsx)$/.test(link.pathname)) anchor.download = link.pathname.split("/").pop();

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use super::{AskQuery, ask};
 use crate::http::App;
 use crate::http::extract::{Body, Params};
-use crate::http::problem::Problem;
+use crate::http::run::Unanswered;
 use crate::service::structure::Structural;
 use crate::service::structure::chains::{
     LongestChainAnswer, LongestChainBody, TiersAnswer, TiersBody,
@@ -28,7 +28,7 @@ pub async fn post_longest_chain(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<LongestChainBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }
 
@@ -49,6 +49,6 @@ pub async fn post_tiers(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<TiersBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }

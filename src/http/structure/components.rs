@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use super::{AskQuery, ask};
 use crate::http::App;
 use crate::http::extract::{Body, Params};
-use crate::http::problem::Problem;
+use crate::http::run::Unanswered;
 use crate::service::structure::Structural;
 use crate::service::structure::components::{
     CommunitiesAnswer, CommunitiesBody, ComponentsAnswer, ComponentsBody,
@@ -30,7 +30,7 @@ pub async fn post_components(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<ComponentsBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }
 
@@ -51,6 +51,6 @@ pub async fn post_communities(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<CommunitiesBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use super::{AskQuery, ask};
 use crate::http::App;
 use crate::http::extract::{Body, Params};
-use crate::http::problem::Problem;
+use crate::http::run::Unanswered;
 use crate::service::structure::Structural;
 use crate::service::structure::cuts::{
     CutTreeAnswer, CutTreeBody, CutsAnswer, CutsBody, SeparatorsBody,
@@ -37,7 +37,7 @@ pub async fn post_cuts(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<CutsBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }
 
@@ -56,7 +56,7 @@ pub async fn post_separators(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<SeparatorsBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }
 
@@ -75,6 +75,6 @@ pub async fn post_cut_tree(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<CutTreeBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, post, web};
 use super::{AskQuery, ask};
 use crate::http::App;
 use crate::http::extract::{Body, Params};
-use crate::http::problem::Problem;
+use crate::http::run::Unanswered;
 use crate::service::structure::Structural;
 use crate::service::structure::cycles::{CyclesAnswer, CyclesBody};
 
@@ -24,6 +24,6 @@ pub async fn post_cycles(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<CyclesBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }

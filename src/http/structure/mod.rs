@@ -20,9 +20,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::extract::Params;
 use super::graphs::Nothing;
-use super::problem::Problem;
 use super::reply::json;
-use super::run::{answered, attend, permanent, respond};
+use super::run::{Unanswered, answered, attend, permanent, respond};
 use crate::analysis::Progress;
 use crate::service::answers::Answer;
 use crate::service::jobs::Estimate;
@@ -61,7 +60,7 @@ async fn ask(
     request: &HttpRequest,
     query: &AskQuery,
     question: impl Into<Question>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let mut question = question.into();
     let snapshot = service.snapshot(graph, *question.at()).await?;
     let threads = service.pool.threads();
@@ -76,13 +75,13 @@ async fn ask(
     let known = service.answers.get(&asked.id);
     if query.estimate {
         let info = asked.snapshot.info();
-        return json(&EstimateAnswer {
+        return Ok(json(&EstimateAnswer {
             graph: info.graph.to_string(),
             version: info.version,
             id: asked.id.clone(),
             estimate,
             known: known.is_some(),
-        });
+        })?);
     }
     if let Some(answer) = known {
         return Ok(answered(answer));
@@ -103,39 +102,19 @@ pub async fn get_structure(
     path: web::Path<String>,
     request: HttpRequest,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    if let Some(answer) = service.answers.at("structure", &path) {
-        return Ok(permanent(answer));
-    }
-    let (asked, estimate) = recalled(&service, &path).await?;
-    let (shared, kind) = (service.clone(), asked.name());
-    let work = move |progress: &Progress| shared.structure(&asked, progress);
-    Ok(match attend(&service, &request, kind, estimate, work).await? {
-        Ok(answer) => permanent(answer),
-        Err(job) => job,
-    })
-}
-
-/// The question behind an id, and what it takes to answer it.
-async fn recalled(service: &App, id: &str) -> Result<(Asked, Estimate), Problem> {
-    let (shared, id) = (service.clone(), id.to_owned());
-    let asked = service.blocking(move || shared.structure_of(&id)).await?;
-    let estimate = asked.estimate(service.pool.threads());
-    Ok((asked, estimate))
+) -> Result<HttpResponse, Unanswered> {
+    Ok(permanent(again(&service, &request, &path).await?))
 }
 
 /// The answer of an id, kept or computed again.
-async fn again(service: &App, id: &str) -> Result<Answer, Problem> {
+async fn again(service: &App, request: &HttpRequest, id: &str) -> Result<Answer, Unanswered> {
     if let Some(answer) = service.answers.at("structure", id) {
         return Ok(answer);
     }
-    let (asked, estimate) = recalled(service, id).await?;
-    service.memory.admit(estimate.bytes)?;
-    let shared = service.clone();
-    let work = move |progress: &Progress| {
-        let answer = shared.structure(&asked, progress)?;
-        shared.answers.put(answer.clone());
-        Ok(answer)
-    };
-    Ok(service.pool.run_while_awaited(work).await?)
+    let (shared, id) = (service.clone(), id.to_owned());
+    let asked = service.blocking(move || shared.structure_of(&id)).await?;
+    let estimate = asked.estimate(service.pool.threads());
+    let (shared, kind) = (service.clone(), asked.name());
+    let work = move |progress: &Progress| shared.structure(&asked, progress);
+    attend(service, request, kind, estimate, work).await
 }

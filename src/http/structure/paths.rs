@@ -8,6 +8,7 @@ use super::{AskQuery, ask};
 use crate::http::App;
 use crate::http::extract::{Body, Params};
 use crate::http::problem::{Code, Problem};
+use crate::http::run::Unanswered;
 use crate::model::selector::Selector;
 use crate::service::explore::node_index;
 use crate::service::structure::Structural;
@@ -49,11 +50,11 @@ pub async fn get_paths(
     path: web::Path<String>,
     request: HttpRequest,
     query: Params<PathsQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let PathsQuery { from, to, k, kind, weight, at } = query.0;
     if !(1..=10_000).contains(&k) {
         let text = format!("k must be between 1 and 10000, got {k}");
-        return Err(Problem::new(Code::InvalidParameter, text).param("k"));
+        return Err(Problem::new(Code::InvalidParameter, text).param("k").into());
     }
     let snapshot = service.snapshot(&path, at).await?;
     node_index(&snapshot, &from)?;
@@ -80,6 +81,6 @@ pub async fn post_paths(
     request: HttpRequest,
     query: Params<AskQuery>,
     body: Body<PathsBody>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     ask(service, &path, &request, &query.0, body.0).await
 }

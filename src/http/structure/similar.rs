@@ -8,6 +8,7 @@ use super::{AskQuery, ask};
 use crate::http::App;
 use crate::http::extract::Params;
 use crate::http::problem::{Code, Problem};
+use crate::http::run::Unanswered;
 use crate::service::structure::Structural;
 use crate::service::structure::similar::{SimilarAnswer, SimilarBody};
 
@@ -46,11 +47,11 @@ pub async fn get_similar(
     path: web::Path<String>,
     request: HttpRequest,
     query: Params<SimilarQuery>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, Unanswered> {
     let SimilarQuery { node, same_product, limit, at } = query.0;
     if !(1..=10_000).contains(&limit) {
         let text = format!("limit must be between 1 and 10000, got {limit}");
-        return Err(Problem::new(Code::InvalidParameter, text).param("limit"));
+        return Err(Problem::new(Code::InvalidParameter, text).param("limit").into());
     }
     let body = SimilarBody { node, same_product, limit, at };
     ask(service, &path, &request, &AskQuery::default(), body).await

@@ -1,6 +1,6 @@
 //! A structural answer as a table for a spreadsheet.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde_json::{Map, Value};
 
 use super::again;
@@ -9,6 +9,7 @@ use crate::http::csv;
 use crate::http::extract::Params;
 use crate::http::graphs::Nothing;
 use crate::http::problem::{Code, Problem};
+use crate::http::run::Unanswered;
 use crate::service::ServiceError;
 
 /// The longest list of rows in an answer: the scores of a centrality, the components, the paths.
@@ -27,14 +28,16 @@ fn longest_list(answer: &Map<String, Value>) -> Option<Vec<&Map<String, Value>>>
 #[utoipa::path(tag = "Explore",
     params(("id" = String, Path, description = "Id of the answer", example = "cen_…")),
     responses((status = 200, description = "The rows; columns are the fields of an entry",
-                content_type = "text/csv", body = String)))]
+                content_type = "text/csv", body = String),
+              (status = 202, description = "A job, if it has to be made again and takes long")))]
 #[get("/v1/structure/{id}/table.csv")]
 pub async fn get_structure_table(
     service: App,
     path: web::Path<String>,
+    request: HttpRequest,
     _query: Params<Nothing>,
-) -> Result<HttpResponse, Problem> {
-    let answer = again(&service, &path).await?;
+) -> Result<HttpResponse, Unanswered> {
+    let answer = again(&service, &request, &path).await?;
     let work = move || {
         let body: Map<String, Value> =
             serde_json::from_slice(&answer.body).map_err(|_| ServiceError::Internal)?;
