@@ -33,8 +33,10 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::analysis::{Cancelled, Progress};
+use crate::graph::Condensation;
 
 use super::certain::certain;
+use super::linear::LinearCycle;
 use super::node_set::NodeSet;
 use super::plan::{NodeLoss, unscaled};
 use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows, Unscaled, greater, lesser};
@@ -46,7 +48,7 @@ const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
 /// The same where the map is linear.
 const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
 /// The same where the cycle has a pivot, which is followed after each.
-const PIVOT_WINDOWS: &[(usize, usize)] = &[(2, 6)];
+const PIVOT_WINDOWS: &[(usize, usize)] = &[(1, 2)];
 /// Steps up to this may be rounding alone.
 const NOISE: f64 = 1e-14;
 /// Steps are only known to this: rounding of losses up to 1.
@@ -58,7 +60,7 @@ const LARGEST_EARLY_SYSTEM: usize = 150;
 /// Passes over a cycle after which losses that are certain are looked for in one scenario; in
 /// several, of which each is searched alone and passes are cheap; and again after so many times as
 /// many.
-const CERTAIN: (usize, usize, usize) = (2, 32, 4);
+const CERTAIN: (usize, usize, usize) = (2, 12, 4);
 /// Cycles smaller than this are solved directly.
 const LEAST_SEARCHED: usize = 64;
 /// Most losses of which it is asked who ends with them, too.
@@ -92,6 +94,8 @@ pub struct Map<'a, M> {
     pub of: &'a M,
     /// Known limits that bound others.
     pub pivots: &'a [Pivot],
+    /// Cycles of a linear map that are laid out.
+    pub linear: &'a [LinearCycle],
     /// True if nothing softens what arrives (replaceability, markets): cuts only add.
     pub hard: bool,
     /// Passes times nodes after which a cycle is left as it is, below its limit.
@@ -108,61 +112,64 @@ pub struct Map<'a, M> {
 #[derive(Debug)]
 pub struct Pivot {
     node: u32,
-    losses: Vec<(u32, f64)>,
+    /// The cycle: positions in [`Rows::order`].
+    range: Range<u32>,
+    /// Loss of each member of the cycle.
+    losses: Vec<f64>,
+    /// Members that end alike, the pivot among them: each is bound by an input that the one before
+    /// supplies alone, in a ring.
+    core: Vec<u32>,
 }
 
-/// Sizes of cycles that have a pivot. In small ones systems are solved directly; of very large
-/// ones a single limit may take longer than a question does.
-const PIVOTED: Range<usize> = 256..50_000;
+/// Sizes of cycles that have a pivot, or are laid out if they are linear. In small ones systems are solved directly; of
+/// very large ones a single limit may take longer than a question does.
+pub const SURVEYED: Range<usize> = 256..50_000;
 /// Passes from one point of the secant of [`Pivot::follow`] to its value: the pivot must feel what
 /// it does.
-const FOLLOWED: usize = 6;
+const FOLLOWED: usize = 3;
 /// Least steps that a slope is taken from.
 const STEEP: f64 = 1e-11;
 
 impl Pivot {
-    /// The pivots of the large cycles of some rows, one each: the node that acts on most others
-    /// (the first of these in the order of the rows). Depends on the rows alone.
+    /// The pivots of the large cycles of some rows, one each: of the largest core the node that
+    /// acts on most others (the first of these in the order of the rows). Depends on the rows
+    /// alone.
     pub fn all(rows: &Rows) -> Vec<Self> {
-        let order = rows.order();
-        let of_cycle = |cycle: &Range<u32>| {
-            let members = &order.nodes[cycle.start as usize..cycle.end as usize];
-            let acts_on = |&&v: &&u32| rows.dependents(v).len();
-            let &node = members.iter().rev().max_by_key(acts_on)?;
-            Self::of(rows, cycle.clone(), node)
-        };
-        order
-            .cycles
-            .iter()
-            .filter(|cycle| PIVOTED.contains(&cycle.len()))
-            .filter_map(of_cycle)
-            .collect()
+        let cycles = rows.order().cycles.iter().filter(|cycle| SURVEYED.contains(&cycle.len()));
+        cycles.filter_map(|cycle| Self::of(rows, cycle.clone())).collect()
     }
 
-    fn of(rows: &Rows, cycle: Range<u32>, node: u32) -> Option<Self> {
+    fn of(rows: &Rows, range: Range<u32>) -> Option<Self> {
+        let order = rows.order();
+        let members = &order.nodes[range.start as usize..range.end as usize];
+        let acts_on = |&&v: &&u32| rows.dependents(v).len();
+        let mut core = largest_core(rows, &range);
+        let eligible = if core.is_empty() { members } else { &core };
+        let &node = eligible.iter().rev().max_by_key(acts_on)?;
+        if core.is_empty() {
+            core.push(node);
+        }
         let mut shock = vec![[0.0]; rows.node_count()];
         shock[node as usize] = [1.0];
         let mut losses = shock.clone();
         let mut dirty = NodeSet::new(rows.node_count());
         for &dependent in rows.dependents(node) {
-            dirty.insert(rows.order().rank[dependent as usize]);
+            dirty.insert(order.rank[dependent as usize]);
         }
-        let mut touched = vec![node];
         let mut state = LaneState {
             shock: &shock,
             losses: &mut losses,
             stamps: &mut Stamps::default(),
-            touched: &mut touched,
+            touched: &mut vec![node],
             dirty: &mut dirty,
         };
         let (of, most_evaluations) = (&unscaled(rows), MOST_EVALUATIONS);
-        let map = Map { rows, of, pivots: &[], hard: true, most_evaluations };
+        let map = Map { rows, of, pivots: &[], linear: &[], hard: true, most_evaluations };
         let (tolerance, progress) = (1e-13, Progress::silent());
+        let cycle = range.clone();
         solve_cycle(&map, &mut state, &Unscaled, [true], cycle, tolerance, &progress).ok()?;
-        touched.sort_unstable();
-        touched.dedup();
-        let losses = touched.into_iter().map(|v| (v, losses[v as usize][0])).collect();
-        Some(Self { node, losses })
+        let losses = members.iter().map(|&v| losses[v as usize][0]).collect();
+        Some(Self { node, range, losses, core })
     }
 
     /// Follows the pivot's own loss to its limit. Let `g(c)` be what it loses some passes after the
@@ -175,34 +182,34 @@ impl Pivot {
         map: &Map<'_, impl NodeLoss<L>>,
         state: &mut LaneState<'_, L>,
         active: [bool; L],
-        range: Range<u32>,
     ) {
         let rows = map.rows;
-        let members = &rows.order().nodes[range.start as usize..range.end as usize];
+        let members = self.members(rows);
         let own = self.node as usize;
         // Both points of the secant start from the same state but for the pivot.
         self.raise(rows, state, active);
-        let (mut base, mut first) = (Vec::new(), Vec::new());
+        let mut base = Vec::new();
         copy(members, state.losses, &mut base);
+        let waiting = state.dirty.clone();
         let start = state.losses[own];
         let run = |state: &mut LaneState<'_, L>| {
-            range.clone().for_each(|rank| state.dirty.insert(rank));
             for _ in 0..FOLLOWED {
-                pass(map, state, active, range.clone());
+                pass(map, state, active, self.range.clone());
             }
-            state.losses[own]
+            self.level(state)
         };
         let once = run(state);
-        copy(members, state.losses, &mut first);
+        if (0..L).all(|lane| !active[lane] || once[lane] - start[lane] <= STEEP) {
+            return;
+        }
+        // The second run starts from more, so it ends with more: the first is only measured.
+        state.dirty.add(&waiting);
         for (&v, base) in members.iter().zip(&base) {
             state.losses[v as usize] = *base;
         }
         state.losses[own] = once;
         self.raise(rows, state, active);
         let twice = run(state);
-        for (&v, first) in members.iter().zip(&first) {
-            raise(&mut state.losses[v as usize], *first);
-        }
         for lane in 0..L {
             let (step, next) = (once[lane] - start[lane], twice[lane] - once[lane]);
             if active[lane] && step > STEEP && next > STEEP {
@@ -212,37 +219,70 @@ impl Pivot {
             }
         }
         self.raise(rows, state, active);
-        range.clone().for_each(|rank| state.dirty.insert(rank));
     }
 
-    /// Raises losses to what this pivot's loss entails.
+    fn members<'r>(&self, rows: &'r Rows) -> &'r [u32] {
+        &rows.order().nodes[self.range.start as usize..self.range.end as usize]
+    }
+
+    /// What the pivot is certain to lose: what any member of its core does.
+    fn level<const L: usize>(&self, state: &LaneState<'_, L>) -> [f64; L] {
+        let mut level = [0.0; L];
+        self.core.iter().for_each(|&v| raise(&mut level, state.losses[v as usize]));
+        level
+    }
+
+    /// Raises losses to what the pivot's loss entails.
     fn raise<const L: usize>(&self, rows: &Rows, state: &mut LaneState<'_, L>, active: [bool; L]) {
         let order = rows.order();
-        let of_pivot = state.losses[self.node as usize];
-        let of_pivot: [f64; L] =
-            std::array::from_fn(|lane| if active[lane] { of_pivot[lane] } else { 0.0 });
-        if of_pivot == [0.0; L] {
+        let mut level = self.level(state);
+        (0..L).filter(|&lane| !active[lane]).for_each(|lane| level[lane] = 0.0);
+        if level == [0.0; L] {
             return;
         }
-        for &(node, loss) in &self.losses {
+        for (&node, &loss) in self.members(rows).iter().zip(&self.losses) {
             let v = node as usize;
             let old = state.losses[v];
             let mut new = old;
             for lane in 0..L {
-                new[lane] = greater(old[lane], of_pivot[lane] * loss);
+                new[lane] = greater(old[lane], level[lane] * loss);
             }
             if new != old {
-                if old == [0.0; L] && state.shock[v] == [0.0; L] {
-                    state.touched.push(node);
-                }
-                state.losses[v] = new;
+                state.moved(rows, node, new);
                 state.dirty.insert(order.rank[v]);
-                for &dependent in rows.dependents(node) {
-                    state.dirty.insert(order.rank[dependent as usize]);
-                }
             }
         }
     }
+}
+
+/// The most members of a cycle that are bound in a ring, each by an input that the one before
+/// supplies alone: they end alike. Empty if there are no such two.
+fn largest_core(rows: &Rows, range: &Range<u32>) -> Vec<u32> {
+    let order = rows.order();
+    let members = &order.nodes[range.start as usize..range.end as usize];
+    let binds = |supplier: u32, consumer: u32| {
+        rows.groups(consumer).any(|group| {
+            let arrivals = rows.arrivals(group);
+            let full = matches!(rows.rule(group), InputRule::Limiting(d) if d >= 1.0);
+            full && arrivals.len() == 1
+                && rows.source(arrivals.start) == supplier
+                && rows.weight(arrivals.start) >= 1.0
+        })
+    };
+    let bound: Vec<Vec<u32>> = members
+        .iter()
+        .map(|&v| {
+            let inside = |c: &&u32| range.contains(&order.rank[**c as usize]) && binds(v, **c);
+            let bound = rows.dependents(v).iter().filter(inside);
+            bound.map(|&c| order.rank[c as usize] - range.start).collect()
+        })
+        .collect();
+    let components = Condensation::new(members.len(), |place| &bound[place as usize]);
+    let largest = (0..components.len()).rev().max_by_key(|&c| components.members(c).len());
+    let places = largest.map(|c| components.members(c)).filter(|places| places.len() > 1);
+    let mut core: Vec<u32> = places.into_iter().flatten().map(|&k| members[k as usize]).collect();
+    core.sort_unstable();
+    core
 }
 
 /// The scenarios that are solved. Losses must lie below the limit.
@@ -262,7 +302,7 @@ pub struct LaneState<'s, const L: usize> {
 impl<const L: usize> LaneState<'_, L> {
     /// Takes over new losses of a node: whoever depends on it is to be looked at.
     #[inline(always)]
-    fn moved(&mut self, rows: &Rows, node: u32, new: [f64; L]) {
+    pub fn moved(&mut self, rows: &Rows, node: u32, new: [f64; L]) {
         let v = node as usize;
         if self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
             self.touched.push(node);
@@ -321,7 +361,8 @@ pub fn solve<const L: usize, S: LaneScale<L>>(
     Ok(solved)
 }
 
-fn raise<const L: usize>(most: &mut [f64; L], by: [f64; L]) {
+/// Raises each lane to at least `by`.
+pub fn raise<const L: usize>(most: &mut [f64; L], by: [f64; L]) {
     for lane in 0..L {
         most[lane] = greater(most[lane], by[lane]);
     }
@@ -397,8 +438,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     // Losses before the first and before the second of two windows.
     let mut before: Vec<[f64; L]> = Vec::new();
     let mut between: Vec<[f64; L]> = Vec::new();
-    let inside = |pivot: &&Pivot| range.contains(&rows.order().rank[pivot.node as usize]);
-    let pivot = map.pivots.iter().find(inside);
+    let pivot = map.pivots.iter().find(|pivot| pivot.range == range);
     let schedule = match pivot {
         Some(_) => PIVOT_WINDOWS,
         None if rows.is_linear() => LINEAR_WINDOWS,
@@ -410,11 +450,25 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut raised = [false; L];
     let mut search = if L == 1 { CERTAIN.0 } else { CERTAIN.1 };
     let mut last = [f64::INFINITY; L];
+    let (mut counted, mut ended) = (0, [0; L]);
+    let debug = std::env::var_os("CP_DEBUG").is_some();
+    let began = std::time::Instant::now();
     let most_loss = highest(rows, state, scale, members);
     if let Some(pivot) = pivot {
         pivot.raise(rows, state, active);
     }
+    if let Some(cycle) = map.linear.iter().find(|cycle| *cycle.range() == range) {
+        let plain = scale.plain();
+        let lanes = std::array::from_fn(|lane| active[lane] && plain[lane]);
+        solved = cycle.solve(rows, state, lanes, most_loss, tolerance, progress)?;
+        for lane in 0..L {
+            active[lane] &= !lanes[lane] || solved.residual[lane] > tolerance;
+        }
+    }
     for number in 1..=MOST_PASSES {
+        if !active.contains(&true) {
+            break;
+        }
         if number % 16 == 0 {
             progress.check()?;
         }
@@ -425,15 +479,17 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             copy(members, state.losses, &mut between);
         }
         let change = pass(map, state, active, range.clone());
+        counted = number;
         in_round += 1;
         raise(&mut solved.moved, change);
         for lane in 0..L {
             if active[lane] {
                 solved.residual[lane] = change[lane];
                 active[lane] = change[lane] > tolerance;
+                ended[lane] = number;
             }
         }
-        if !active.contains(&true) || number * members.len() > map.most_evaluations {
+        if number * members.len() > map.most_evaluations {
             break;
         }
         let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;
@@ -459,6 +515,15 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         } else {
             safe_length(rows, state.losses, active, members, &before, &between)
         };
+        // While the pivot moves, all others move with it: following it shows where to.
+        if let Some(pivot) = pivot {
+            let place = (rows.order().rank[pivot.node as usize] - range.start) as usize;
+            for lane in 0..L {
+                if state.losses[pivot.node as usize][lane] - before[place][lane] > STEEP {
+                    length[lane] = 0.0;
+                }
+            }
+        }
         // Steps of a round in which losses were raised are not those of the map.
         for lane in (0..L).filter(|&lane| std::mem::take(&mut raised[lane])) {
             length[lane] = 0.0;
@@ -478,9 +543,41 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             }
         }
         extrapolate(rows, state, members, &between, length, most_loss);
+        let before_follow = std::time::Instant::now();
         if let Some(pivot) = pivot {
-            pivot.follow(map, state, active, range.clone());
+            let was = state.losses[pivot.node as usize];
+            pivot.follow(map, state, active);
+            if debug {
+                let now = state.losses[pivot.node as usize];
+                eprintln!(
+                    "  n {number} t {:?} follow {:?} length {length:.1?}",
+                    began.elapsed(),
+                    before_follow.elapsed()
+                );
+                for lane in (0..L).filter(|&l| active[l]) {
+                    eprintln!(
+                        "    lane {lane} change {:.2e} pivot {:.12} -> {:.12} moving {}",
+                        change[lane],
+                        was[lane],
+                        now[lane],
+                        members
+                            .iter()
+                            .filter(|&&v| state.losses[v as usize][lane] > 0.0
+                                && state.losses[v as usize][lane] < 1.0)
+                            .count()
+                    );
+                }
+            }
         }
+    }
+    if std::env::var_os("CP_DEBUG").is_some() {
+        eprintln!(
+            "cycle {} took {:?} passes {} at {:?}",
+            members.len(),
+            began.elapsed(),
+            counted,
+            ended
+        );
     }
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}
@@ -941,7 +1038,8 @@ mod tests {
             };
             let of = &unscaled(&rows);
             // Nothing but passes: what is softened is not searched for losses that are certain.
-            let map = Map { rows: &rows, of, pivots: &[], hard: false, most_evaluations };
+            let map =
+                Map { rows: &rows, of, pivots: &[], linear: &[], hard: false, most_evaluations };
             let progress = Progress::silent();
             let solved = solve(&map, state, &Unscaled, &[true], 1e-13, &progress).unwrap();
             assert_eq!(dirty.next(0), None, "nothing is left to look at");

@@ -7,6 +7,7 @@
 pub mod certain;
 pub mod explain;
 pub mod limit;
+pub mod linear;
 pub mod model;
 pub mod node_set;
 pub mod outcome;

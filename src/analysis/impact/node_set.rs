@@ -22,6 +22,12 @@ impl NodeSet {
         self.summary[word / 64] |= 1 << (word % 64);
     }
 
+    /// Adds the members of another set over the same numbers.
+    pub fn add(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(a, b)| *a |= b);
+        self.summary.iter_mut().zip(&other.summary).for_each(|(a, b)| *a |= b);
+    }
+
     /// Adds all of `0..n`.
     pub fn fill(&mut self, n: usize) {
         self.words[..n / 64].fill(u64::MAX);

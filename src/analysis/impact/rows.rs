@@ -24,7 +24,8 @@ use rustc_hash::FxHashMap;
 use crate::graph::{Condensation, Snapshot};
 use crate::model::{Rule, Symbol};
 
-use super::limit::Pivot;
+use super::limit::{Pivot, SURVEYED};
+use super::linear::LinearCycle;
 use super::plan::Plan;
 use super::rationing::Ration;
 
@@ -65,6 +66,7 @@ pub struct Rows {
     order: OnceLock<Order>,
     plan: OnceLock<Option<Plan>>,
     pivots: OnceLock<Vec<Pivot>>,
+    linear_cycles: OnceLock<Vec<LinearCycle>>,
 }
 
 /// The greater of two losses: one instruction, unlike `f64::max` (no loss is ever NaN).
@@ -221,6 +223,7 @@ impl Rows {
             order: OnceLock::new(),
             plan: OnceLock::new(),
             pivots: OnceLock::new(),
+            linear_cycles: OnceLock::new(),
         }
     }
 
@@ -268,6 +271,7 @@ impl Rows {
             order: OnceLock::new(),
             plan: OnceLock::new(),
             pivots: OnceLock::new(),
+            linear_cycles: OnceLock::new(),
         }
     }
 
@@ -370,6 +374,14 @@ impl Rows {
             // Missing orders thin out from node to node: no loss stands for that of others.
             Some(_) if !self.is_linear() => Pivot::all(self),
             _ => Vec::new(),
+        })
+    }
+
+    /// The large cycles of a linear map (laid out at first use).
+    pub fn linear_cycles(&self) -> &[LinearCycle] {
+        self.linear_cycles.get_or_init(|| match self.is_linear() {
+            true => LinearCycle::all(self, SURVEYED),
+            false => Vec::new(),
         })
     }
 
@@ -555,6 +567,9 @@ pub trait ArrivalScale<const L: usize> {
 pub trait LaneScale<const L: usize>: ArrivalScale<L> {
     /// The scale of one lane.
     fn lane(&self, lane: usize) -> impl ArrivalScale<1>;
+
+    /// True for lanes in which nothing comes between losses and what arrives.
+    fn plain(&self) -> [bool; L];
 }
 
 /// Nothing beyond the supplier's own loss.
@@ -564,6 +579,10 @@ pub struct Unscaled;
 impl<const L: usize> LaneScale<L> for Unscaled {
     fn lane(&self, _: usize) -> impl ArrivalScale<1> {
         Self
+    }
+
+    fn plain(&self) -> [bool; L] {
+        [true; L]
     }
 }
 

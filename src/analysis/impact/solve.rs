@@ -206,6 +206,11 @@ impl<const L: usize> LaneScale<L> for Scale<'_, L> {
     fn lane(&self, lane: usize) -> impl ArrivalScale<1> {
         OneOf { lane, cuts: self.cuts, factors: self.factors.lane(lane) }
     }
+
+    fn plain(&self) -> [bool; L] {
+        let cut = |lane: usize| self.cuts.share.iter().any(|share| share[lane] > 0.0);
+        std::array::from_fn(|lane| !self.factors.moves() && !cut(lane))
+    }
 }
 
 impl<'a, const L: usize> Side<'a, L> {
@@ -424,20 +429,21 @@ impl<'a, const L: usize> Side<'a, L> {
             // whether a neighbour has some makes no difference.
             let plan = if plain && L > 1 { rows.plan() } else { None };
             let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
+            let linear = if L > 1 { rows.linear_cycles() } else { &[] };
             let (hard, most_evaluations) = (!self.factors.moves(), MOST_EVALUATIONS);
             let solved = match plan {
                 Some(of) => {
-                    let map = Map { rows, of, pivots, hard, most_evaluations };
+                    let map = Map { rows, of, pivots, linear, hard, most_evaluations };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None if plain => {
                     let of = &unscaled(rows);
-                    let map = Map { rows, of, pivots, hard, most_evaluations };
+                    let map = Map { rows, of, pivots, linear, hard, most_evaluations };
                     limit::solve(&map, state, &Unscaled, &active, tolerance, progress)?
                 }
                 None => {
                     let of = &Scaled { rows, scale: &scale };
-                    let map = Map { rows, of, pivots, hard, most_evaluations };
+                    let map = Map { rows, of, pivots, linear, hard, most_evaluations };
                     limit::solve(&map, state, &scale, &active, tolerance, progress)?
                 }
             };

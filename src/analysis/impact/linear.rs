@@ -1,0 +1,347 @@
+//! Cycles of a linear map, solved side by side in several scenarios.
+//!
+//! In a linear map each node loses a weighted sum `A l` of what others lose. Passes over a cycle
+//! (Gauss-Seidel) soon leave an error along one vector alone; where a network passes on nearly all
+//! that it gets, this mode shrinks by a few percent a pass. A coarse correction takes it out: with
+//! the right and left Perron vectors `r` and `w` of the cycle and the residual `q = F(l) - l`, move
+//! `l` by `a r` where `w` does not see a residual any more, `w (q - a (r - A r)) = 0` (deflation:
+//! Nicolaides 1987, SIAM J. Numer. Anal. 24:355). What is left shrinks at the rate of the next
+//! mode. Nodes that a shock holds take no part, neither in `r` nor in `w`.
+
+use std::ops::Range;
+
+use aligned_vec::AVec;
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::analysis::{Cancelled, Progress};
+
+use super::limit::{LaneState, Solved, raise};
+use super::rows::{Rows, greater, lesser};
+use super::solve::bounds;
+
+/// Most steps of the power iteration, and the change of the vectors that ends it.
+const POWER: (usize, f64) = (300, 1e-9);
+/// Corrections up to this are rounding.
+const NOISE: f64 = 1e-15;
+/// Passes from one correction to the next: what is left of faster modes would be taken for it.
+const SETTLING: usize = 4;
+/// Passes after which other ways are left to try.
+const MOST_PASSES: usize = 400;
+
+/// What a member adds to the loss of another.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    weight: f64,
+    place: u32,
+}
+
+/// A cycle of linear rows, its members in their order of evaluation, with its slowest mode.
+#[derive(Debug)]
+pub struct LinearCycle {
+    /// Positions in [`Rows::order`].
+    range: Range<u32>,
+    /// Where the entries of each member end; they start where those of the member before end.
+    ends: Vec<u32>,
+    entries: Vec<Entry>,
+    /// What nodes outside add: place of the member, the node, weight.
+    outside: Vec<(u32, u32, f64)>,
+    /// `r`, its greatest entry 1.
+    right: Vec<f64>,
+    /// `w`, its greatest entry 1.
+    left: Vec<f64>,
+    /// `r - A r`.
+    leak: Vec<f64>,
+    /// `w (r - A r)`.
+    gap: f64,
+    /// `w A`.
+    through: Vec<f64>,
+    /// `w A` of the members at or before each place alone: what of a member's step in the last pass
+    /// they have not seen yet.
+    unseen: Vec<f64>,
+}
+
+/// Losses and shocks of the members of a cycle.
+struct Lanes<const L: usize> {
+    losses: AVec<[f64; L]>,
+    /// What comes from outside; empty: nothing.
+    inflow: Vec<[f64; L]>,
+    /// Shocks by place, ascending.
+    shocks: Vec<(usize, [f64; L])>,
+    active: [bool; L],
+}
+
+impl LinearCycle {
+    /// The cycles of some linear rows whose sizes lie in `sizes`.
+    pub fn all(rows: &Rows, sizes: Range<usize>) -> Vec<Self> {
+        let cycles = rows.order().cycles.iter();
+        cycles.filter(|cycle| sizes.contains(&cycle.len())).map(|c| Self::of(rows, c)).collect()
+    }
+
+    fn of(rows: &Rows, range: &Range<u32>) -> Self {
+        let order = rows.order();
+        let n = range.len();
+        let (mut ends, mut entries, mut outside) = (Vec::with_capacity(n), Vec::new(), Vec::new());
+        for (place, &node) in members(rows, range).iter().enumerate() {
+            for group in rows.groups(node) {
+                for e in rows.arrivals(group) {
+                    let (source, weight) = (rows.source(e), rows.share(group) * rows.weight(e));
+                    let rank = order.rank[source as usize];
+                    if range.contains(&rank) {
+                        entries.push(Entry { weight, place: rank - range.start });
+                    } else {
+                        outside.push((place as u32, source, weight));
+                    }
+                }
+            }
+            ends.push(entries.len() as u32);
+        }
+        let range = range.clone();
+        let nothing = Vec::new;
+        let (right, left) = (vec![1.0; n], vec![1.0; n]);
+        let (leak, through, unseen) = (nothing(), nothing(), nothing());
+        let mut cycle =
+            Self { range, ends, entries, outside, right, left, leak, gap: 0.0, through, unseen };
+        cycle.find_mode();
+        cycle
+    }
+
+    fn find_mode(&mut self) {
+        for _ in 0..POWER.0 {
+            // Half of each vector stays: where losses go round in waves, other modes are as long.
+            let (mut right, mut left) = (self.right.clone(), self.left.clone());
+            for i in 0..self.ends.len() {
+                for &Entry { weight, place } in self.row(i) {
+                    right[i] += weight * self.right[place as usize];
+                    left[place as usize] += weight * self.left[i];
+                }
+            }
+            let moved = normalised(&mut self.right, right);
+            if moved.max(normalised(&mut self.left, left)) < POWER.1 {
+                break;
+            }
+        }
+        let n = self.ends.len();
+        let (mut leak, mut through, mut unseen) = (self.right.clone(), vec![0.0; n], vec![0.0; n]);
+        for i in 0..n {
+            for &Entry { weight, place } in self.row(i) {
+                let j = place as usize;
+                leak[i] -= weight * self.right[j];
+                through[j] += self.left[i] * weight;
+                if i <= j {
+                    unseen[j] += self.left[i] * weight;
+                }
+            }
+        }
+        self.gap = self.left.iter().zip(&leak).map(|(w, leak)| w * leak).sum();
+        (self.leak, self.through, self.unseen) = (leak, through, unseen);
+    }
+
+    fn row(&self, place: usize) -> &[Entry] {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.entries[start as usize..self.ends[place] as usize]
+    }
+
+    /// The cycle: positions in [`Rows::order`].
+    pub fn range(&self) -> &Range<u32> {
+        &self.range
+    }
+
+    /// Moves the losses of the `active` lanes to their fixed point. Nothing may come between losses
+    /// and what arrives in these lanes, and nobody loses more than `most_loss`. Lanes that were not
+    /// solved have a residual above the tolerance.
+    ///
+    /// # Errors
+    /// [`Cancelled`] if `progress` says so.
+    pub fn solve<const L: usize>(
+        &self,
+        rows: &Rows,
+        state: &mut LaneState<'_, L>,
+        active: [bool; L],
+        most_loss: [f64; L],
+        tolerance: f64,
+        progress: &Progress,
+    ) -> Result<Solved<L>, Cancelled> {
+        let members = members(rows, &self.range);
+        let mut lanes = self.gather(state, members, active);
+        let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
+        let mut before = Vec::with_capacity(members.len());
+        for number in 1..=MOST_PASSES {
+            if number % 16 == 0 {
+                progress.check()?;
+            }
+            if number % SETTLING == 0 {
+                before.clear();
+                before.extend_from_slice(&lanes.losses);
+            }
+            let change = Arch::new().dispatch(Pass { cycle: self, lanes: &mut lanes });
+            raise(&mut solved.moved, change);
+            for lane in 0..L {
+                if lanes.active[lane] {
+                    solved.residual[lane] = change[lane];
+                    lanes.active[lane] = change[lane] > tolerance;
+                }
+            }
+            if lanes.active == [false; L] {
+                break;
+            }
+            if number % SETTLING == 0 {
+                self.correct(&mut lanes, &before, most_loss);
+            }
+        }
+        for (&node, &new) in members.iter().zip(lanes.losses.iter()) {
+            if state.losses[node as usize] != new {
+                state.moved(rows, node, new);
+            }
+        }
+        Ok(solved)
+    }
+
+    fn gather<const L: usize>(
+        &self,
+        state: &LaneState<'_, L>,
+        members: &[u32],
+        active: [bool; L],
+    ) -> Lanes<L> {
+        // None astride two cache lines.
+        let losses = AVec::from_iter(0, members.iter().map(|&v| state.losses[v as usize]));
+        let shock = |(place, &v): (usize, &u32)| (place, state.shock[v as usize]);
+        let shocks = members.iter().enumerate().map(shock).filter(|s| s.1 != [0.0; L]).collect();
+        let mut inflow = Vec::new();
+        for &(place, node, weight) in &self.outside {
+            let loss = state.losses[node as usize];
+            if loss != [0.0; L] {
+                inflow.resize(members.len(), [0.0; L]);
+                for lane in 0..L {
+                    inflow[place as usize][lane] += weight * loss[lane];
+                }
+            }
+        }
+        Lanes { losses, inflow, shocks, active }
+    }
+
+    /// Adds to losses what is missing of the slowest mode after a pass that started from `before`.
+    fn correct<const L: usize>(
+        &self,
+        lanes: &mut Lanes<L>,
+        before: &[[f64; L]],
+        most_loss: [f64; L],
+    ) {
+        let (mut missing, mut gap) = ([0.0; L], [self.gap; L]);
+        for ((now, before), unseen) in lanes.losses.iter().zip(before).zip(&self.unseen) {
+            for lane in 0..L {
+                missing[lane] += unseen * (now[lane] - before[lane]);
+            }
+        }
+        // Of the members with a shock, by lane, 1 where it holds them, else 0.
+        let held: Vec<(usize, [f64; L])> = lanes
+            .shocks
+            .iter()
+            .map(|&(place, shock)| {
+                let loss = lanes.losses[place];
+                let holds = |lane| f64::from(shock[lane] > 0.0 && loss[lane] <= shock[lane]);
+                (place, std::array::from_fn(holds))
+            })
+            .collect();
+        for &(i, holds) in &held {
+            let own = self.right[i] * self.through[i] - self.left[i] * self.leak[i];
+            for lane in 0..L {
+                gap[lane] += holds[lane] * own;
+            }
+            for &Entry { weight, place } in self.row(i) {
+                let j = place as usize;
+                let both = held.binary_search_by_key(&j, |h| h.0).ok().map(|k| held[k].1);
+                let both = both.unwrap_or([0.0; L]);
+                for lane in 0..L {
+                    let seen = holds[lane] * self.left[i] * weight;
+                    gap[lane] -= seen * both[lane] * self.right[j];
+                    if i <= j {
+                        missing[lane] -= seen * (lanes.losses[j][lane] - before[j][lane]);
+                    }
+                }
+            }
+        }
+        let length: [f64; L] = std::array::from_fn(|lane| {
+            let length = missing[lane] / gap[lane];
+            let is_sound = lanes.active[lane] && gap[lane] > 0.0 && length.abs() > NOISE;
+            if is_sound && length.is_finite() { length } else { 0.0 }
+        });
+        if length == [0.0; L] {
+            return;
+        }
+        let of_held: Vec<[f64; L]> = held.iter().map(|&(place, _)| lanes.losses[place]).collect();
+        for (loss, right) in lanes.losses.iter_mut().zip(&self.right) {
+            for lane in 0..L {
+                let far = greater(lesser(loss[lane] + length[lane] * right, most_loss[lane]), 0.0);
+                loss[lane] = if length[lane] == 0.0 { loss[lane] } else { far };
+            }
+        }
+        for ((&(place, holds), old), &(_, shock)) in held.iter().zip(of_held).zip(&lanes.shocks) {
+            for lane in 0..L {
+                let free = greater(lanes.losses[place][lane], shock[lane]);
+                lanes.losses[place][lane] = if holds[lane] > 0.0 { old[lane] } else { free };
+            }
+        }
+    }
+}
+
+/// Evaluates all members in their order, in place; gives the largest change of each lane.
+struct Pass<'p, const L: usize> {
+    cycle: &'p LinearCycle,
+    lanes: &'p mut Lanes<L>,
+}
+
+impl<const L: usize> WithSimd for Pass<'_, L> {
+    type Output = [f64; L];
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) -> [f64; L] {
+        let (entries, shocks) = (&self.cycle.entries[..], &self.lanes.shocks[..]);
+        let (losses, inflow) = (&mut self.lanes.losses[..], &self.lanes.inflow[..]);
+        let bounds = bounds(self.lanes.active);
+        let keep = self.lanes.active.map(|a| if a { 0.0 } else { 1.0 });
+        let place_of = |next: usize| shocks.get(next).map_or(usize::MAX, |shock| shock.0);
+        let (mut next, mut shocked) = (0, place_of(0));
+        let mut change = [0.0; L];
+        let mut start = 0;
+        for (place, &end) in self.cycle.ends.iter().enumerate() {
+            let mut sum = if inflow.is_empty() { [0.0; L] } else { inflow[place] };
+            for entry in &entries[start as usize..end as usize] {
+                let loss = &losses[entry.place as usize];
+                for lane in 0..L {
+                    sum[lane] += entry.weight * loss[lane];
+                }
+            }
+            start = end;
+            if place == shocked {
+                for lane in 0..L {
+                    sum[lane] = greater(sum[lane], shocks[next].1[lane]);
+                }
+                next += 1;
+                shocked = place_of(next);
+            }
+            let loss = &mut losses[place];
+            for lane in 0..L {
+                // A lane that has ended stays as it is; shares add up to 1 but for rounding.
+                let new = lesser(lesser(sum[lane], 1.0), bounds[lane]);
+                let new = greater(new, keep[lane] * loss[lane]);
+                let step = greater(new - loss[lane], loss[lane] - new);
+                change[lane] = greater(change[lane], step);
+                loss[lane] = new;
+            }
+        }
+        change
+    }
+}
+
+fn members<'r>(rows: &'r Rows, range: &Range<u32>) -> &'r [u32] {
+    &rows.order().nodes[range.start as usize..range.end as usize]
+}
+
+/// Takes over a vector scaled to a greatest entry of 1. Returns the largest change.
+fn normalised(vector: &mut Vec<f64>, mut next: Vec<f64>) -> f64 {
+    let most = next.iter().copied().fold(0.0, greater);
+    next.iter_mut().for_each(|value| *value /= most);
+    let change = vector.iter().zip(&next).map(|(old, new)| (old - new).abs()).fold(0.0, greater);
+    *vector = next;
+    change
+}
