@@ -48,7 +48,7 @@ const WINDOWS: &[(usize, usize)] = &[(2, 3), (2, 6), (3, 12), (3, 24)];
 /// The same where the map is linear.
 const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
 /// The same where the cycle has a pivot, which is followed after each.
-const PIVOT_WINDOWS: &[(usize, usize)] = &[(1, 2)];
+const PIVOT_WINDOWS: &[(usize, usize)] = &[(0, 1)];
 /// Steps up to this may be rounding alone.
 const NOISE: f64 = 1e-14;
 /// Steps are only known to this: rounding of losses up to 1.
@@ -126,7 +126,7 @@ pub struct Pivot {
 pub const SURVEYED: Range<usize> = 256..50_000;
 /// Passes from one point of the secant of [`Pivot::follow`] to its value: the pivot must feel what
 /// it does.
-const FOLLOWED: usize = 3;
+const FOLLOWED: usize = 2;
 /// Least steps that a slope is taken from.
 const STEEP: f64 = 1e-11;
 
@@ -450,9 +450,6 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut raised = [false; L];
     let mut search = if L == 1 { CERTAIN.0 } else { CERTAIN.1 };
     let mut last = [f64::INFINITY; L];
-    let (mut counted, mut ended) = (0, [0; L]);
-    let debug = std::env::var_os("CP_DEBUG").is_some();
-    let began = std::time::Instant::now();
     let most_loss = highest(rows, state, scale, members);
     if let Some(pivot) = pivot {
         pivot.raise(rows, state, active);
@@ -479,14 +476,12 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             copy(members, state.losses, &mut between);
         }
         let change = pass(map, state, active, range.clone());
-        counted = number;
         in_round += 1;
         raise(&mut solved.moved, change);
         for lane in 0..L {
             if active[lane] {
                 solved.residual[lane] = change[lane];
                 active[lane] = change[lane] > tolerance;
-                ended[lane] = number;
             }
         }
         if number * members.len() > map.most_evaluations {
@@ -543,41 +538,9 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             }
         }
         extrapolate(rows, state, members, &between, length, most_loss);
-        let before_follow = std::time::Instant::now();
         if let Some(pivot) = pivot {
-            let was = state.losses[pivot.node as usize];
             pivot.follow(map, state, active);
-            if debug {
-                let now = state.losses[pivot.node as usize];
-                eprintln!(
-                    "  n {number} t {:?} follow {:?} length {length:.1?}",
-                    began.elapsed(),
-                    before_follow.elapsed()
-                );
-                for lane in (0..L).filter(|&l| active[l]) {
-                    eprintln!(
-                        "    lane {lane} change {:.2e} pivot {:.12} -> {:.12} moving {}",
-                        change[lane],
-                        was[lane],
-                        now[lane],
-                        members
-                            .iter()
-                            .filter(|&&v| state.losses[v as usize][lane] > 0.0
-                                && state.losses[v as usize][lane] < 1.0)
-                            .count()
-                    );
-                }
-            }
         }
-    }
-    if std::env::var_os("CP_DEBUG").is_some() {
-        eprintln!(
-            "cycle {} took {:?} passes {} at {:?}",
-            members.len(),
-            began.elapsed(),
-            counted,
-            ended
-        );
     }
     // Changes within the tolerance were not followed.
     while state.dirty.take(range.start, range.end).is_some() {}

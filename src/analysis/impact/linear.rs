@@ -35,11 +35,14 @@ struct Entry {
     place: u32,
 }
 
-/// A cycle of linear rows, its members in their order of evaluation, with its slowest mode.
+/// A cycle of linear rows with its slowest mode. Members are evaluated in the order of how many
+/// others act on them, so that the processor foresees where a sum ends.
 #[derive(Debug)]
 pub struct LinearCycle {
     /// Positions in [`Rows::order`].
     range: Range<u32>,
+    /// The members by their place.
+    members: Vec<u32>,
     /// Where the entries of each member end; they start where those of the member before end.
     ends: Vec<u32>,
     entries: Vec<Entry>,
@@ -80,17 +83,26 @@ impl LinearCycle {
     fn of(rows: &Rows, range: &Range<u32>) -> Self {
         let order = rows.order();
         let n = range.len();
+        let rank = |node: u32| order.rank[node as usize];
+        let inside = |e: usize| range.contains(&rank(rows.source(e)));
+        let arrivals = |node: u32| {
+            rows.groups(node).flat_map(|group| rows.arrivals(group).map(move |e| (group, e)))
+        };
+        let mut members = order.nodes[range.start as usize..range.end as usize].to_vec();
+        members.sort_by_cached_key(|&v| (arrivals(v).filter(|&(_, e)| inside(e)).count(), rank(v)));
+        let mut place_of = vec![0; n];
+        for (place, &node) in (0..).zip(&members) {
+            place_of[(rank(node) - range.start) as usize] = place;
+        }
         let (mut ends, mut entries, mut outside) = (Vec::with_capacity(n), Vec::new(), Vec::new());
-        for (place, &node) in members(rows, range).iter().enumerate() {
-            for group in rows.groups(node) {
-                for e in rows.arrivals(group) {
-                    let (source, weight) = (rows.source(e), rows.share(group) * rows.weight(e));
-                    let rank = order.rank[source as usize];
-                    if range.contains(&rank) {
-                        entries.push(Entry { weight, place: rank - range.start });
-                    } else {
-                        outside.push((place as u32, source, weight));
-                    }
+        for (place, &node) in (0..).zip(&members) {
+            for (group, e) in arrivals(node) {
+                let (source, weight) = (rows.source(e), rows.share(group) * rows.weight(e));
+                if inside(e) {
+                    let place = place_of[(rank(source) - range.start) as usize];
+                    entries.push(Entry { weight, place });
+                } else {
+                    outside.push((place, source, weight));
                 }
             }
             ends.push(entries.len() as u32);
@@ -99,8 +111,20 @@ impl LinearCycle {
         let nothing = Vec::new;
         let (right, left) = (vec![1.0; n], vec![1.0; n]);
         let (leak, through, unseen) = (nothing(), nothing(), nothing());
-        let mut cycle =
-            Self { range, ends, entries, outside, right, left, leak, gap: 0.0, through, unseen };
+        let gap = 0.0;
+        let mut cycle = Self {
+            range,
+            members,
+            ends,
+            entries,
+            outside,
+            right,
+            left,
+            leak,
+            gap,
+            through,
+            unseen,
+        };
         cycle.find_mode();
         cycle
     }
@@ -161,10 +185,9 @@ impl LinearCycle {
         tolerance: f64,
         progress: &Progress,
     ) -> Result<Solved<L>, Cancelled> {
-        let members = members(rows, &self.range);
-        let mut lanes = self.gather(state, members, active);
+        let mut lanes = self.gather(state, active);
         let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
-        let mut before = Vec::with_capacity(members.len());
+        let mut before = Vec::with_capacity(self.members.len());
         for number in 1..=MOST_PASSES {
             if number % 16 == 0 {
                 progress.check()?;
@@ -188,7 +211,7 @@ impl LinearCycle {
                 self.correct(&mut lanes, &before, most_loss);
             }
         }
-        for (&node, &new) in members.iter().zip(lanes.losses.iter()) {
+        for (&node, &new) in self.members.iter().zip(lanes.losses.iter()) {
             if state.losses[node as usize] != new {
                 state.moved(rows, node, new);
             }
@@ -196,12 +219,8 @@ impl LinearCycle {
         Ok(solved)
     }
 
-    fn gather<const L: usize>(
-        &self,
-        state: &LaneState<'_, L>,
-        members: &[u32],
-        active: [bool; L],
-    ) -> Lanes<L> {
+    fn gather<const L: usize>(&self, state: &LaneState<'_, L>, active: [bool; L]) -> Lanes<L> {
+        let members = &self.members;
         // None astride two cache lines.
         let losses = AVec::from_iter(0, members.iter().map(|&v| state.losses[v as usize]));
         let shock = |(place, &v): (usize, &u32)| (place, state.shock[v as usize]);
@@ -297,7 +316,8 @@ impl<const L: usize> WithSimd for Pass<'_, L> {
     fn with_simd<V: Simd>(self, _: V) -> [f64; L] {
         let (entries, shocks) = (&self.cycle.entries[..], &self.lanes.shocks[..]);
         let (losses, inflow) = (&mut self.lanes.losses[..], &self.lanes.inflow[..]);
-        let bounds = bounds(self.lanes.active);
+        // A lane that has ended stays as it is; shares add up to 1 but for rounding.
+        let most = bounds(self.lanes.active).map(|bound| lesser(bound, 1.0));
         let keep = self.lanes.active.map(|a| if a { 0.0 } else { 1.0 });
         let place_of = |next: usize| shocks.get(next).map_or(usize::MAX, |shock| shock.0);
         let (mut next, mut shocked) = (0, place_of(0));
@@ -321,20 +341,13 @@ impl<const L: usize> WithSimd for Pass<'_, L> {
             }
             let loss = &mut losses[place];
             for lane in 0..L {
-                // A lane that has ended stays as it is; shares add up to 1 but for rounding.
-                let new = lesser(lesser(sum[lane], 1.0), bounds[lane]);
-                let new = greater(new, keep[lane] * loss[lane]);
-                let step = greater(new - loss[lane], loss[lane] - new);
-                change[lane] = greater(change[lane], step);
+                let new = greater(lesser(sum[lane], most[lane]), keep[lane] * loss[lane]);
+                change[lane] = greater(change[lane], (new - loss[lane]).abs());
                 loss[lane] = new;
             }
         }
         change
     }
-}
-
-fn members<'r>(rows: &'r Rows, range: &Range<u32>) -> &'r [u32] {
-    &rows.order().nodes[range.start as usize..range.end as usize]
 }
 
 /// Takes over a vector scaled to a greatest entry of 1. Returns the largest change.

@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::analysis::{Cancelled, Progress};
 use crate::model::scenario::StopRule;
 
-use super::limit::{self, LaneState, MOST_EVALUATIONS, Map, Stamps};
+use super::limit::{self, LaneState, MOST_EVALUATIONS, Map, SURVEYED, Stamps};
 use super::node_set::NodeSet;
 use super::plan::{NodeLoss, Scaled, unscaled};
 use super::rows::{ArrivalScale, LaneScale, Rows, Unscaled, greater, lesser};
@@ -28,6 +28,8 @@ const PLAIN_WORK: u64 = 100_000;
 const JUDGED: u32 = 4;
 /// Sweeps after which it is first.
 const FIRST_JUDGED: u32 = 8;
+/// The same for several scenarios on rows that are prepared for their exact limit, and how often.
+const PREPARED: (u32, u32) = (4, 2);
 /// Arrivals above which it is first judged later: the order of components takes as long as many
 /// sweeps.
 const MANY_ARRIVALS: u64 = 1_000_000;
@@ -580,7 +582,17 @@ pub fn run<const L: usize>(
     let arrivals = sides.iter().map(|s| s.rows.arrival_count() as u64).max().unwrap_or(0);
     let plain = (PLAIN_WORK / (arrivals + 1)).clamp(LEAST_PLAIN_SWEEPS, PLAIN_SWEEPS) as u32;
     let most = stop.max_sweeps.unwrap_or(if exact { plain } else { u32::MAX });
-    let first = if arrivals <= MANY_ARRIVALS { FIRST_JUDGED } else { FIRST_JUDGED_OF_MANY };
+    let prepared = |side: &Side<'_, L>| {
+        let sizes = side.rows.order().cycles.iter().map(std::ops::Range::len);
+        sizes.into_iter().any(|size| SURVEYED.contains(&size))
+    };
+    let (first, every) = if arrivals > MANY_ARRIVALS {
+        (FIRST_JUDGED_OF_MANY, JUDGED)
+    } else if exact && L > 1 && sides.iter().any(prepared) {
+        PREPARED
+    } else {
+        (FIRST_JUDGED, JUDGED)
+    };
     let mut slow = [false; L];
     let mut judged = [f64::INFINITY; L];
     let mut sweep = 0;
@@ -601,8 +613,8 @@ pub fn run<const L: usize>(
                 if change[lane] <= stop.tolerance {
                     active[lane] = false;
                     endings[lane].converged = change[lane] <= 1e-12;
-                } else if exact && sweep.is_multiple_of(JUDGED) {
-                    let left = f64::from((plain - sweep) / JUDGED);
+                } else if exact && sweep.is_multiple_of(every) {
+                    let left = f64::from((plain - sweep) / every);
                     let rate = change[lane] / judged[lane];
                     judged[lane] = change[lane];
                     if sweep >= first && change[lane] * rate.powf(left) > stop.tolerance {
