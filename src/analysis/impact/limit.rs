@@ -247,7 +247,7 @@ impl Pivot {
             for lane in 0..L {
                 new[lane] = greater(old[lane], level[lane] * loss);
             }
-            if new != old {
+            if differ(&new, &old) {
                 state.moved(rows, node, new);
                 state.dirty.insert(order.rank[v]);
             }
@@ -361,6 +361,13 @@ pub fn solve<const L: usize, S: LaneScale<L>>(
     Ok(solved)
 }
 
+/// True if any lane differs.
+#[inline(always)]
+pub fn differ<const L: usize>(a: &[f64; L], b: &[f64; L]) -> bool {
+    // Without a branch for each lane.
+    (0..L).fold(false, |differs, lane| differs | (a[lane] != b[lane]))
+}
+
 /// Raises each lane to at least `by`.
 pub fn raise<const L: usize>(most: &mut [f64; L], by: [f64; L]) {
     for lane in 0..L {
@@ -450,22 +457,23 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut raised = [false; L];
     let mut search = if L == 1 { CERTAIN.0 } else { CERTAIN.1 };
     let mut last = [f64::INFINITY; L];
-    let most_loss = highest(rows, state, scale, members);
     if let Some(pivot) = pivot {
-        pivot.raise(rows, state, active);
+        pivot.follow(map, state, active);
     }
     if let Some(cycle) = map.linear.iter().find(|cycle| *cycle.range() == range) {
         let plain = scale.plain();
         let lanes = std::array::from_fn(|lane| active[lane] && plain[lane]);
-        solved = cycle.solve(rows, state, lanes, most_loss, tolerance, progress)?;
+        solved = cycle.solve(rows, state, lanes, tolerance, progress)?;
         for lane in 0..L {
             active[lane] &= !lanes[lane] || solved.residual[lane] > tolerance;
         }
     }
+    if active == [false; L] {
+        while state.dirty.take(range.start, range.end).is_some() {}
+        return Ok(solved);
+    }
+    let most_loss = highest(rows, state, scale, members);
     for number in 1..=MOST_PASSES {
-        if !active.contains(&true) {
-            break;
-        }
         if number % 16 == 0 {
             progress.check()?;
         }
@@ -484,7 +492,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
                 active[lane] = change[lane] > tolerance;
             }
         }
-        if number * members.len() > map.most_evaluations {
+        if !active.contains(&true) || number * members.len() > map.most_evaluations {
             break;
         }
         let searched = map.hard && !rows.is_linear() && members.len() >= LEAST_SEARCHED;

@@ -28,7 +28,7 @@ const PLAIN_WORK: u64 = 100_000;
 const JUDGED: u32 = 4;
 /// Sweeps after which it is first.
 const FIRST_JUDGED: u32 = 8;
-/// The same for several scenarios on rows that are prepared for their exact limit, and how often.
+/// The same where the exact limit of many scenarios is prepared for, and how often from then on.
 const PREPARED: (u32, u32) = (4, 2);
 /// Arrivals above which it is first judged later: the order of components takes as long as many
 /// sweeps.
@@ -588,7 +588,7 @@ pub fn run<const L: usize>(
     };
     let (first, every) = if arrivals > MANY_ARRIVALS {
         (FIRST_JUDGED_OF_MANY, JUDGED)
-    } else if exact && L > 1 && sides.iter().any(prepared) {
+    } else if exact && sides.iter().any(prepared) {
         PREPARED
     } else {
         (FIRST_JUDGED, JUDGED)
