@@ -192,33 +192,40 @@ impl Pivot {
         copy(members, state.losses, &mut base);
         let waiting = state.dirty.clone();
         let start = state.losses[own];
-        let run = |state: &mut LaneState<'_, L>| {
+        let run = |state: &mut LaneState<'_, L>, active: [bool; L]| {
             for _ in 0..FOLLOWED {
                 pass(map, state, active, self.range.clone());
             }
             self.level(state)
         };
-        let once = run(state);
-        if (0..L).all(|lane| !active[lane] || once[lane] - start[lane] <= STEEP) {
+        let once = run(state, active);
+        // Lanes in which it has come to rest keep what the first run gave, as they would alone.
+        let again: [bool; L] =
+            std::array::from_fn(|lane| active[lane] && once[lane] - start[lane] > STEEP);
+        if again == [false; L] {
             return;
         }
-        // The second run starts from more, so it ends with more: the first is only measured.
+        let left = state.dirty.clone();
         state.dirty.add(&waiting);
-        for (&v, base) in members.iter().zip(&base) {
-            state.losses[v as usize] = *base;
+        for lane in (0..L).filter(|&lane| again[lane]) {
+            // The second run starts from more, so it ends with more: the first is only measured.
+            for (&v, base) in members.iter().zip(&base) {
+                state.losses[v as usize][lane] = base[lane];
+            }
+            state.losses[own][lane] = once[lane];
         }
-        state.losses[own] = once;
-        self.raise(rows, state, active);
-        let twice = run(state);
-        for lane in 0..L {
+        self.raise(rows, state, again);
+        let twice = run(state, again);
+        state.dirty.add(&left);
+        for lane in (0..L).filter(|&lane| again[lane]) {
             let (step, next) = (once[lane] - start[lane], twice[lane] - once[lane]);
-            if active[lane] && step > STEEP && next > STEEP {
+            if next > STEEP {
                 let slope = (next - NOISE) / (step + NOISE);
                 let most = if slope < 1.0 { once[lane] + next / (1.0 - slope) } else { 1.0 };
                 state.losses[own][lane] = greater(state.losses[own][lane], lesser(most, 1.0));
             }
         }
-        self.raise(rows, state, active);
+        self.raise(rows, state, again);
     }
 
     fn members<'r>(&self, rows: &'r Rows) -> &'r [u32] {

@@ -370,7 +370,7 @@ mod tests {
     use crate::graph::{Snapshot, SnapshotInfo};
     use crate::model::{FlowRecord, NetworkBuilder, NodeRecord};
 
-    /// `n` nodes in a ring with `more` flows across it, each selling a thousandth to a sink at most.
+    /// `n` nodes in a ring with `more` flows across it; every seventh sells a little to a sink.
     fn network(n: usize, more: usize, seed: u64) -> Snapshot {
         let mut random = seed;
         let mut below = |most: usize| {
@@ -392,7 +392,7 @@ mod tests {
             builder.add_flow(&FlowRecord::new(name(from), name(to), 1.0 + below(100) as f64), 0);
         }
         for i in (0..n).step_by(7) {
-            builder.add_flow(&FlowRecord::new(name(i), "sink", 0.05), 0);
+            builder.add_flow(&FlowRecord::new(name(i), "sink", 20.0), 0);
         }
         Snapshot::build(builder.finish().unwrap(), SnapshotInfo::default(), Default::default())
     }
