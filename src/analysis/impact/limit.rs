@@ -185,13 +185,12 @@ impl Pivot {
     ) {
         let rows = map.rows;
         let members = self.members(rows);
-        let own = self.node as usize;
         // Both points of the secant start from the same state but for the pivot.
-        self.raise(rows, state, active);
+        let start = self.level(state);
+        self.raise(rows, state, active, start);
         let mut base = Vec::new();
         copy(members, state.losses, &mut base);
         let waiting = state.dirty.clone();
-        let start = state.losses[own];
         let run = |state: &mut LaneState<'_, L>, active: [bool; L]| {
             for _ in 0..FOLLOWED {
                 pass(map, state, active, self.range.clone());
@@ -212,20 +211,20 @@ impl Pivot {
             for (&v, base) in members.iter().zip(&base) {
                 state.losses[v as usize][lane] = base[lane];
             }
-            state.losses[own][lane] = once[lane];
         }
-        self.raise(rows, state, again);
+        self.raise(rows, state, again, once);
         let twice = run(state, again);
         state.dirty.add(&left);
-        for lane in (0..L).filter(|&lane| again[lane]) {
+        let limit = std::array::from_fn(|lane| {
             let (step, next) = (once[lane] - start[lane], twice[lane] - once[lane]);
-            if next > STEEP {
-                let slope = (next - NOISE) / (step + NOISE);
-                let most = if slope < 1.0 { once[lane] + next / (1.0 - slope) } else { 1.0 };
-                state.losses[own][lane] = greater(state.losses[own][lane], lesser(most, 1.0));
+            if !again[lane] || next <= STEEP {
+                return twice[lane];
             }
-        }
-        self.raise(rows, state, again);
+            let slope = (next - NOISE) / (step + NOISE);
+            let most = if slope < 1.0 { once[lane] + next / (1.0 - slope) } else { 1.0 };
+            greater(twice[lane], lesser(most, 1.0))
+        });
+        self.raise(rows, state, again, limit);
     }
 
     fn members<'r>(&self, rows: &'r Rows) -> &'r [u32] {
@@ -239,10 +238,15 @@ impl Pivot {
         level
     }
 
-    /// Raises losses to what the pivot's loss entails.
-    fn raise<const L: usize>(&self, rows: &Rows, state: &mut LaneState<'_, L>, active: [bool; L]) {
+    /// Raises losses of the `active` lanes to what the pivot entails if it loses `level`.
+    fn raise<const L: usize>(
+        &self,
+        rows: &Rows,
+        state: &mut LaneState<'_, L>,
+        active: [bool; L],
+        mut level: [f64; L],
+    ) {
         let order = rows.order();
-        let mut level = self.level(state);
         (0..L).filter(|&lane| !active[lane]).for_each(|lane| level[lane] = 0.0);
         if level == [0.0; L] {
             return;
