@@ -121,8 +121,8 @@ pub struct Pivot {
     core: Vec<u32>,
 }
 
-/// Sizes of cycles that have a pivot, or are laid out if they are linear. In small ones systems are solved directly; of
-/// very large ones a single limit may take longer than a question does.
+/// Sizes of cycles that have a pivot, or are laid out if they are linear. In small ones systems are
+/// solved directly; of very large ones a single limit may take longer than a question does.
 pub const SURVEYED: Range<usize> = 256..50_000;
 /// Passes from one point of the secant of [`Pivot::follow`] to its value: the pivot must feel what
 /// it does.
