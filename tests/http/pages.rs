@@ -133,12 +133,12 @@ fn what_a_page_or_picture_needs_can_be_made_by_a_job() {
         (exposed["permalink"].as_str().unwrap().to_owned(), 1),
     ] {
         for _ in 0..jobs {
-            let reply = server.send("GET", &path, &[("prefer", "respond-async")], b"");
+            let reply = server.get_with(&path, &[("prefer", "respond-async")]);
             assert_eq!(reply.status, 202, "{path}: {}", reply.text);
             assert!(reply.header("location").starts_with("/v1/jobs/"));
             assert_eq!(server.end_of_job(&reply.json())["state"], "succeeded", "{path}");
         }
-        let made = server.send("GET", &path, &[("prefer", "respond-async")], b"");
+        let made = server.get_with(&path, &[("prefer", "respond-async")]);
         assert_eq!(made.status, 200, "{path}: {}", made.text);
     }
 }
