@@ -104,14 +104,24 @@ impl Snapshot {
     /// A hash of everything that an analysis can depend on (computed at first use, then kept up to
     /// date by edits): equal for equal graphs, whatever the order in which their rows came.
     pub fn fingerprint(&self) -> u64 {
+        let rows = self.row_sum();
         *self.fingerprint.get_or_init(|| {
-            let rows = *self.row_sum.get_or_init(|| self.sum_of_rows());
             let settings = &self.info.settings;
             let mut hash = Xxh3::new();
             hash.update(&rows.to_le_bytes());
             hash.update(format!("{:?} {:?}", settings.rationing, settings.stock_days).as_bytes());
             hash.digest()
         })
+    }
+
+    /// Not computed inside its cell: a thread of a pool that waits for parts of its work takes up
+    /// other work meanwhile, which may ask the same, and would wait for itself.
+    fn row_sum(&self) -> u64 {
+        if let Some(&sum) = self.row_sum.get() {
+            return sum;
+        }
+        let sum = self.sum_of_rows();
+        *self.row_sum.get_or_init(|| sum)
     }
 
     fn sum_of_rows(&self) -> u64 {
@@ -181,5 +191,45 @@ impl Snapshot {
         let mut row = Row::new(REQUIREMENT);
         row.put(text(&format!("{:?}", self.network.requirement_record(r))));
         row.hash()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::graph::SnapshotInfo;
+    use crate::model::{FlowRecord, NetworkBuilder, NodeRecord};
+
+    /// Questions about a graph that was just loaded all begin with its fingerprint, on one pool.
+    #[test]
+    fn a_thread_that_waits_for_a_part_of_the_hash_may_be_asked_for_it_again() {
+        const THREADS: usize = 2;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build().unwrap();
+        let mut builder = NetworkBuilder::new();
+        for i in 0..4 * CHUNK {
+            builder.add_node(&NodeRecord::new(&format!("n{i}")), 0).unwrap();
+        }
+        for i in 1..4 * CHUNK {
+            builder.add_flow(&FlowRecord::new("n0", &format!("n{i}"), 1.0), 0);
+        }
+        let network = builder.finish().unwrap();
+        let snapshot = Snapshot::build(network, SnapshotInfo::default(), Default::default());
+        let expected = snapshot.fingerprint();
+        for _ in 0..20 {
+            let mut fresh = snapshot.clone();
+            fresh.renumber(|_| {});
+            let (fresh, (send, receive)) = (Arc::new(fresh), mpsc::channel());
+            for _ in 0..8 * THREADS {
+                let (fresh, send) = (fresh.clone(), send.clone());
+                pool.spawn(move || send.send(fresh.fingerprint()).unwrap());
+            }
+            for _ in 0..8 * THREADS {
+                let found = receive.recv_timeout(Duration::from_secs(60)).expect("no deadlock");
+                assert_eq!(found, expected);
+            }
+        }
     }
 }
