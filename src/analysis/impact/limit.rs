@@ -33,14 +33,14 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::analysis::{Cancelled, Progress};
-use crate::graph::Condensation;
 
 use super::certain::certain;
+use super::lanes::{all_lost, bounds, differ, greater, least, lesser, most, raise};
 use super::linear::LinearCycle;
 use super::node_set::NodeSet;
-use super::plan::{NodeLoss, unscaled};
-use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows, Unscaled, greater, lesser};
-use super::solve::{all_lost, bounds};
+use super::pivot::Pivot;
+use super::plan::NodeLoss;
+use super::rows::{ArrivalScale, Binding, InputRule, LaneScale, Rows};
 
 /// Passes over a cycle that settle it, and the length of each of the two windows of passes whose
 /// steps are compared; one after the other. Long windows see through losses that go round in waves.
@@ -50,7 +50,7 @@ const LINEAR_WINDOWS: &[(usize, usize)] = &[(4, 1)];
 /// The same where the cycle has a pivot, which is followed after each.
 const PIVOT_WINDOWS: &[(usize, usize)] = &[(0, 1)];
 /// Steps up to this may be rounding alone.
-const NOISE: f64 = 1e-14;
+pub const NOISE: f64 = 1e-14;
 /// Steps are only known to this: rounding of losses up to 1.
 const UNSURE: f64 = 1e-15;
 /// Passes over a cycle before its active piece is solved directly, if little of it still moves.
@@ -102,200 +102,6 @@ pub struct Map<'a, M> {
     pub most_evaluations: usize,
 }
 
-/// The limit of one node's full loss within its cycle.
-///
-/// Where the map is limited by nothing but 1 (`F(c l) >= c F(l)` for `c <= 1`: no rationing, no
-/// headroom, no thresholds), a state in which the pivot loses `c` has a limit of at least `c`
-/// times this one: by induction over the sweeps from `c` at the pivot alone; cuts and other shocks
-/// only add to it. Single failures of a
-/// tightly knit network end in much the same state, which need not be found slowly each time.
-#[derive(Debug)]
-pub struct Pivot {
-    node: u32,
-    /// The cycle: positions in [`Rows::order`].
-    range: Range<u32>,
-    /// Loss of each member of the cycle.
-    losses: Vec<f64>,
-    /// Members that end alike, the pivot among them: each is bound by an input that the one before
-    /// supplies alone, in a ring.
-    core: Vec<u32>,
-}
-
-/// Sizes of cycles that have a pivot, or are laid out if they are linear. In small ones systems are
-/// solved directly; of very large ones a single limit may take longer than a question does.
-pub const SURVEYED: Range<usize> = 256..50_000;
-/// Passes from one point of the secant of [`Pivot::follow`] to its value: the pivot must feel what
-/// it does.
-const FOLLOWED: usize = 2;
-/// Least steps that a slope is taken from.
-const STEEP: f64 = 1e-11;
-
-impl Pivot {
-    /// The pivots of the large cycles of some rows, one each: of the largest core the node that
-    /// acts on most others (the first of these in the order of the rows). Depends on the rows
-    /// alone.
-    pub fn all(rows: &Rows) -> Vec<Self> {
-        let cycles = rows.order().cycles.iter().filter(|cycle| SURVEYED.contains(&cycle.len()));
-        cycles.filter_map(|cycle| Self::of(rows, cycle.clone())).collect()
-    }
-
-    fn of(rows: &Rows, range: Range<u32>) -> Option<Self> {
-        let order = rows.order();
-        let members = &order.nodes[range.start as usize..range.end as usize];
-        let acts_on = |&&v: &&u32| rows.dependents(v).len();
-        let mut core = largest_core(rows, &range);
-        let eligible = if core.is_empty() { members } else { &core };
-        let &node = eligible.iter().rev().max_by_key(acts_on)?;
-        if core.is_empty() {
-            core.push(node);
-        }
-        let mut shock = vec![[0.0]; rows.node_count()];
-        shock[node as usize] = [1.0];
-        let mut losses = shock.clone();
-        let mut dirty = NodeSet::new(rows.node_count());
-        for &dependent in rows.dependents(node) {
-            dirty.insert(order.rank[dependent as usize]);
-        }
-        let mut state = LaneState {
-            shock: &shock,
-            losses: &mut losses,
-            stamps: &mut Stamps::default(),
-            touched: &mut vec![node],
-            dirty: &mut dirty,
-        };
-        let (of, most_evaluations) = (&unscaled(rows), MOST_EVALUATIONS);
-        let map = Map { rows, of, pivots: &[], linear: &[], hard: true, most_evaluations };
-        let (tolerance, progress) = (1e-13, Progress::silent());
-        let cycle = range.clone();
-        solve_cycle(&map, &mut state, &Unscaled, [true], cycle, tolerance, &progress).ok()?;
-        let losses = members.iter().map(|&v| losses[v as usize][0]).collect();
-        Some(Self { node, range, losses, core })
-    }
-
-    /// Follows the pivot's own loss to its limit. Let `g(c)` be what it loses some passes after the
-    /// state in which it loses `c` and the others what that entails. Passes are convex here (maxima
-    /// and sums of what suppliers lose, with shares that add up to 1 at most), so `g` is, and lies
-    /// above its secant beyond two points: what it loses in the limit, where `g(c) <= c`, is at
-    /// least where the secant meets the diagonal.
-    fn follow<const L: usize>(
-        &self,
-        map: &Map<'_, impl NodeLoss<L>>,
-        state: &mut LaneState<'_, L>,
-        active: [bool; L],
-    ) {
-        let rows = map.rows;
-        let members = self.members(rows);
-        // Both points of the secant start from the same state but for the pivot.
-        let start = self.level(state);
-        self.raise(rows, state, active, start);
-        let mut base = Vec::new();
-        copy(members, state.losses, &mut base);
-        let waiting = state.dirty.clone();
-        let run = |state: &mut LaneState<'_, L>, active: [bool; L]| {
-            for _ in 0..FOLLOWED {
-                pass(map, state, active, self.range.clone());
-            }
-            self.level(state)
-        };
-        let once = run(state, active);
-        // Lanes in which it has come to rest keep what the first run gave, as they would alone.
-        let again: [bool; L] =
-            std::array::from_fn(|lane| active[lane] && once[lane] - start[lane] > STEEP);
-        if again == [false; L] {
-            return;
-        }
-        let left = state.dirty.clone();
-        state.dirty.add(&waiting);
-        for lane in (0..L).filter(|&lane| again[lane]) {
-            // The second run starts from more, so it ends with more: the first is only measured.
-            for (&v, base) in members.iter().zip(&base) {
-                state.losses[v as usize][lane] = base[lane];
-            }
-        }
-        self.raise(rows, state, again, once);
-        let twice = run(state, again);
-        state.dirty.add(&left);
-        let limit = std::array::from_fn(|lane| {
-            let (step, next) = (once[lane] - start[lane], twice[lane] - once[lane]);
-            if !again[lane] || next <= STEEP {
-                return twice[lane];
-            }
-            let slope = (next - NOISE) / (step + NOISE);
-            let most = if slope < 1.0 { once[lane] + next / (1.0 - slope) } else { 1.0 };
-            greater(twice[lane], lesser(most, 1.0))
-        });
-        self.raise(rows, state, again, limit);
-    }
-
-    fn members<'r>(&self, rows: &'r Rows) -> &'r [u32] {
-        &rows.order().nodes[self.range.start as usize..self.range.end as usize]
-    }
-
-    /// What the pivot is certain to lose: what any member of its core does.
-    fn level<const L: usize>(&self, state: &LaneState<'_, L>) -> [f64; L] {
-        let mut level = [0.0; L];
-        self.core.iter().for_each(|&v| raise(&mut level, state.losses[v as usize]));
-        level
-    }
-
-    /// Raises losses of the `active` lanes to what the pivot entails if it loses `level`.
-    fn raise<const L: usize>(
-        &self,
-        rows: &Rows,
-        state: &mut LaneState<'_, L>,
-        active: [bool; L],
-        mut level: [f64; L],
-    ) {
-        let order = rows.order();
-        (0..L).filter(|&lane| !active[lane]).for_each(|lane| level[lane] = 0.0);
-        if level == [0.0; L] {
-            return;
-        }
-        for (&node, &loss) in self.members(rows).iter().zip(&self.losses) {
-            let v = node as usize;
-            let old = state.losses[v];
-            let mut new = old;
-            for lane in 0..L {
-                new[lane] = greater(old[lane], level[lane] * loss);
-            }
-            if differ(&new, &old) {
-                state.moved(rows, node, new);
-                state.dirty.insert(order.rank[v]);
-            }
-        }
-    }
-}
-
-/// The most members of a cycle that are bound in a ring, each by an input that the one before
-/// supplies alone: they end alike. Empty if there are no such two.
-fn largest_core(rows: &Rows, range: &Range<u32>) -> Vec<u32> {
-    let order = rows.order();
-    let members = &order.nodes[range.start as usize..range.end as usize];
-    let binds = |supplier: u32, consumer: u32| {
-        rows.groups(consumer).any(|group| {
-            let arrivals = rows.arrivals(group);
-            let full = matches!(rows.rule(group), InputRule::Limiting(d) if d >= 1.0);
-            full && arrivals.len() == 1
-                && rows.source(arrivals.start) == supplier
-                && rows.weight(arrivals.start) >= 1.0
-        })
-    };
-    let bound: Vec<Vec<u32>> = members
-        .iter()
-        .map(|&v| {
-            let inside = |c: &&u32| range.contains(&order.rank[**c as usize]) && binds(v, **c);
-            let bound = rows.dependents(v).iter().filter(inside);
-            bound.map(|&c| order.rank[c as usize] - range.start).collect()
-        })
-        .collect();
-    let components = Condensation::new(members.len(), |place| &bound[place as usize]);
-    let largest = (0..components.len()).rev().max_by_key(|&c| components.members(c).len());
-    let places = largest.map(|c| components.members(c)).filter(|places| places.len() > 1);
-    let mut core: Vec<u32> = places.into_iter().flatten().map(|&k| members[k as usize]).collect();
-    core.sort_unstable();
-    core
-}
-
 /// The scenarios that are solved. Losses must lie below the limit.
 pub struct LaneState<'s, const L: usize> {
     /// Shock of each node.
@@ -315,7 +121,7 @@ impl<const L: usize> LaneState<'_, L> {
     #[inline(always)]
     pub fn moved(&mut self, rows: &Rows, node: u32, new: [f64; L]) {
         let v = node as usize;
-        if self.losses[v] == [0.0; L] && self.shock[v] == [0.0; L] {
+        if !differ(&self.losses[v], &[0.0; L]) && !differ(&self.shock[v], &[0.0; L]) {
             self.touched.push(node);
         }
         if let Some(stamp) = self.stamps.of.get_mut(v) {
@@ -323,8 +129,9 @@ impl<const L: usize> LaneState<'_, L> {
             *stamp = self.stamps.now;
         }
         self.losses[v] = new;
+        let rank = &rows.order().rank;
         for &dependent in rows.dependents(node) {
-            self.dirty.insert(rows.order().rank[dependent as usize]);
+            self.dirty.insert(rank[dependent as usize]);
         }
     }
 }
@@ -372,22 +179,8 @@ pub fn solve<const L: usize, S: LaneScale<L>>(
     Ok(solved)
 }
 
-/// True if any lane differs.
-#[inline(always)]
-pub fn differ<const L: usize>(a: &[f64; L], b: &[f64; L]) -> bool {
-    // Without a branch for each lane.
-    (0..L).fold(false, |differs, lane| differs | (a[lane] != b[lane]))
-}
-
-/// Raises each lane to at least `by`.
-pub fn raise<const L: usize>(most: &mut [f64; L], by: [f64; L]) {
-    for lane in 0..L {
-        most[lane] = greater(most[lane], by[lane]);
-    }
-}
-
 /// Evaluates the dirty nodes of a range of ranks in order, in place. Returns the largest change.
-fn pass<const L: usize>(
+pub fn pass<const L: usize>(
     map: &Map<'_, impl NodeLoss<L>>,
     state: &mut LaneState<'_, L>,
     active: [bool; L],
@@ -407,7 +200,7 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
     type Output = [f64; L];
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) -> [f64; L] {
+    fn with_simd<V: Simd>(self, simd: V) -> [f64; L] {
         let Self { map, state, active, range } = self;
         let rows = map.rows;
         let order = rows.order();
@@ -425,15 +218,18 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
             if !rows.is_linear() && all_lost(&old, &bounds) {
                 continue;
             }
-            let mut new = map.of.node_loss(node, &state.shock[v], state.losses);
-            let mut moved = 0.0;
+            let (mut kept, mut up, mut down) = (old, old, old);
             for lane in 0..L {
-                new[lane] = greater(lesser(new[lane], bounds[lane]), keep[lane] * old[lane]);
-                let step = greater(new[lane] - old[lane], old[lane] - new[lane]);
-                moved += step;
-                change[lane] = greater(change[lane], step);
+                kept[lane] *= keep[lane];
             }
-            if moved > 0.0 {
+            let new = map.of.node_loss(simd, node, &state.shock[v], state.losses);
+            let new = most(simd, &least(simd, &new, &bounds), &kept);
+            for lane in 0..L {
+                up[lane] = new[lane] - old[lane];
+                down[lane] = old[lane] - new[lane];
+            }
+            change = most(simd, &change, &most(simd, &up, &down));
+            if differ(&new, &old) {
                 state.moved(rows, node, new);
             }
         }
@@ -441,7 +237,42 @@ impl<const L: usize, M: NodeLoss<L>> WithSimd for Pass<'_, '_, '_, L, M> {
     }
 }
 
-fn solve_cycle<const L: usize, S: LaneScale<L>>(
+/// Raises losses of a cycle to their limit, its nodes being positions in [`Rows::order`].
+///
+/// # Errors
+/// [`Cancelled`] if `progress` says so.
+pub fn solve_cycle<const L: usize, S: LaneScale<L>>(
+    map: &Map<'_, impl NodeLoss<L>>,
+    state: &mut LaneState<'_, L>,
+    scale: &S,
+    mut active: [bool; L],
+    range: Range<u32>,
+    tolerance: f64,
+    progress: &Progress,
+) -> Result<Solved<L>, Cancelled> {
+    let mut solved = Solved { residual: [0.0; L], moved: [0.0; L] };
+    if let Some(cycle) = map.linear.iter().find(|cycle| *cycle.range() == range) {
+        let plain = scale.plain();
+        let lanes = std::array::from_fn(|lane| active[lane] && plain[lane]);
+        solved = cycle.solve(map.rows, state, lanes, tolerance, progress)?;
+        for lane in 0..L {
+            active[lane] &= !lanes[lane] || solved.residual[lane] > tolerance;
+        }
+    }
+    if active != [false; L] {
+        let iterated = iterate(map, state, scale, active, range.clone(), tolerance, progress)?;
+        raise(&mut solved.moved, iterated.moved);
+        for lane in (0..L).filter(|&lane| active[lane]) {
+            solved.residual[lane] = iterated.residual[lane];
+        }
+    }
+    // Changes within the tolerance were not followed.
+    while state.dirty.take(range.start, range.end).is_some() {}
+    Ok(solved)
+}
+
+/// Iterates over a cycle until nothing moves by more than the tolerance.
+fn iterate<const L: usize, S: LaneScale<L>>(
     map: &Map<'_, impl NodeLoss<L>>,
     state: &mut LaneState<'_, L>,
     scale: &S,
@@ -456,7 +287,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     // Losses before the first and before the second of two windows.
     let mut before: Vec<[f64; L]> = Vec::new();
     let mut between: Vec<[f64; L]> = Vec::new();
-    let pivot = map.pivots.iter().find(|pivot| pivot.range == range);
+    let pivot = map.pivots.iter().find(|pivot| *pivot.range() == range);
     let schedule = match pivot {
         Some(_) => PIVOT_WINDOWS,
         None if rows.is_linear() => LINEAR_WINDOWS,
@@ -470,18 +301,6 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
     let mut last = [f64::INFINITY; L];
     if let Some(pivot) = pivot {
         pivot.follow(map, state, active);
-    }
-    if let Some(cycle) = map.linear.iter().find(|cycle| *cycle.range() == range) {
-        let plain = scale.plain();
-        let lanes = std::array::from_fn(|lane| active[lane] && plain[lane]);
-        solved = cycle.solve(rows, state, lanes, tolerance, progress)?;
-        for lane in 0..L {
-            active[lane] &= !lanes[lane] || solved.residual[lane] > tolerance;
-        }
-    }
-    if active == [false; L] {
-        while state.dirty.take(range.start, range.end).is_some() {}
-        return Ok(solved);
     }
     let most_loss = highest(rows, state, scale, members);
     for number in 1..=MOST_PASSES {
@@ -531,12 +350,7 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
         };
         // While the pivot moves, all others move with it: following it shows where to.
         if let Some(pivot) = pivot {
-            let place = (rows.order().rank[pivot.node as usize] - range.start) as usize;
-            for lane in 0..L {
-                if state.losses[pivot.node as usize][lane] - before[place][lane] > STEEP {
-                    length[lane] = 0.0;
-                }
-            }
+            pivot.hold(rows, state.losses, &before, &mut length);
         }
         // Steps of a round in which losses were raised are not those of the map.
         for lane in (0..L).filter(|&lane| std::mem::take(&mut raised[lane])) {
@@ -561,8 +375,6 @@ fn solve_cycle<const L: usize, S: LaneScale<L>>(
             pivot.follow(map, state, active);
         }
     }
-    // Changes within the tolerance were not followed.
-    while state.dirty.take(range.start, range.end).is_some() {}
     Ok(solved)
 }
 
@@ -631,7 +443,8 @@ fn highest<const L: usize, S: ArrivalScale<L>>(
     most
 }
 
-fn copy<const L: usize>(members: &[u32], losses: &[[f64; L]], to: &mut Vec<[f64; L]>) {
+/// Copies the losses of some nodes.
+pub fn copy<const L: usize>(members: &[u32], losses: &[[f64; L]], to: &mut Vec<[f64; L]>) {
     to.clear();
     to.extend(members.iter().map(|&v| losses[v as usize]));
 }
@@ -980,6 +793,8 @@ mod tests {
     use rustc_hash::FxHashMap;
 
     use super::*;
+    use crate::analysis::impact::plan::unscaled;
+    use crate::analysis::impact::rows::Unscaled;
     use crate::graph::{Snapshot, SnapshotInfo};
     use crate::model::{FlowRecord, NetworkBuilder, NodeRecord};
 

@@ -15,9 +15,9 @@ use pulp::{Arch, Simd, WithSimd};
 
 use crate::analysis::{Cancelled, Progress};
 
-use super::limit::{LaneState, Solved, differ, raise};
-use super::rows::{Rows, greater, lesser};
-use super::solve::bounds;
+use super::lanes::{bounds, differ, greater, least, lesser, most, raise};
+use super::limit::{LaneState, Solved};
+use super::rows::Rows;
 
 /// Most steps of the power iteration, and the change of the vectors that ends it.
 const POWER: (usize, f64) = (300, 1e-9);
@@ -48,6 +48,12 @@ pub struct LinearCycle {
     entries: Vec<Entry>,
     /// What nodes outside add: place of the member, the node, weight.
     outside: Vec<(u32, u32, f64)>,
+    mode: Mode,
+}
+
+/// The slowest mode of a cycle, by place.
+#[derive(Debug)]
+struct Mode {
     /// `r`, its greatest entry 1.
     right: Vec<f64>,
     /// `w`, its greatest entry 1.
@@ -63,6 +69,47 @@ pub struct LinearCycle {
     unseen: Vec<f64>,
 }
 
+impl Mode {
+    /// The mode of the rows whose entries end at `ends`.
+    fn of(ends: &[u32], entries: &[Entry]) -> Self {
+        let n = ends.len();
+        let (mut right, mut left) = (vec![1.0; n], vec![1.0; n]);
+        for _ in 0..POWER.0 {
+            // Half of each vector stays: where losses go round in waves, other modes are as long.
+            let (mut next_right, mut next_left) = (right.clone(), left.clone());
+            for i in 0..n {
+                for &Entry { weight, place } in row(ends, entries, i) {
+                    next_right[i] += weight * right[place as usize];
+                    next_left[place as usize] += weight * left[i];
+                }
+            }
+            let moved = normalised(&mut right, next_right);
+            if moved.max(normalised(&mut left, next_left)) < POWER.1 {
+                break;
+            }
+        }
+        let (mut leak, mut through, mut unseen) = (right.clone(), vec![0.0; n], vec![0.0; n]);
+        for i in 0..n {
+            for &Entry { weight, place } in row(ends, entries, i) {
+                let j = place as usize;
+                leak[i] -= weight * right[j];
+                through[j] += left[i] * weight;
+                if i <= j {
+                    unseen[j] += left[i] * weight;
+                }
+            }
+        }
+        let gap = left.iter().zip(&leak).map(|(w, leak)| w * leak).sum();
+        Self { right, left, leak, gap, through, unseen }
+    }
+}
+
+/// The entries of a row; those of each row end at `ends`.
+fn row<'e>(ends: &[u32], entries: &'e [Entry], place: usize) -> &'e [Entry] {
+    let start = place.checked_sub(1).map_or(0, |before| ends[before]);
+    &entries[start as usize..ends[place] as usize]
+}
+
 /// Losses and shocks of the members of a cycle.
 struct Lanes<const L: usize> {
     losses: AVec<[f64; L]>,
@@ -76,13 +123,8 @@ struct Lanes<const L: usize> {
 }
 
 impl LinearCycle {
-    /// The cycles of some linear rows whose sizes lie in `sizes`.
-    pub fn all(rows: &Rows, sizes: Range<usize>) -> Vec<Self> {
-        let cycles = rows.order().cycles.iter();
-        cycles.filter(|cycle| sizes.contains(&cycle.len())).map(|c| Self::of(rows, c)).collect()
-    }
-
-    fn of(rows: &Rows, range: &Range<u32>) -> Self {
+    /// A cycle of linear rows.
+    pub fn of(rows: &Rows, range: &Range<u32>) -> Self {
         let order = rows.order();
         let n = range.len();
         let rank = |node: u32| order.rank[node as usize];
@@ -109,62 +151,8 @@ impl LinearCycle {
             }
             ends.push(entries.len() as u32);
         }
-        let range = range.clone();
-        let nothing = Vec::new;
-        let (right, left) = (vec![1.0; n], vec![1.0; n]);
-        let (leak, through, unseen) = (nothing(), nothing(), nothing());
-        let gap = 0.0;
-        let mut cycle = Self {
-            range,
-            members,
-            ends,
-            entries,
-            outside,
-            right,
-            left,
-            leak,
-            gap,
-            through,
-            unseen,
-        };
-        cycle.find_mode();
-        cycle
-    }
-
-    fn find_mode(&mut self) {
-        for _ in 0..POWER.0 {
-            // Half of each vector stays: where losses go round in waves, other modes are as long.
-            let (mut right, mut left) = (self.right.clone(), self.left.clone());
-            for i in 0..self.ends.len() {
-                for &Entry { weight, place } in self.row(i) {
-                    right[i] += weight * self.right[place as usize];
-                    left[place as usize] += weight * self.left[i];
-                }
-            }
-            let moved = normalised(&mut self.right, right);
-            if moved.max(normalised(&mut self.left, left)) < POWER.1 {
-                break;
-            }
-        }
-        let n = self.ends.len();
-        let (mut leak, mut through, mut unseen) = (self.right.clone(), vec![0.0; n], vec![0.0; n]);
-        for i in 0..n {
-            for &Entry { weight, place } in self.row(i) {
-                let j = place as usize;
-                leak[i] -= weight * self.right[j];
-                through[j] += self.left[i] * weight;
-                if i <= j {
-                    unseen[j] += self.left[i] * weight;
-                }
-            }
-        }
-        self.gap = self.left.iter().zip(&leak).map(|(w, leak)| w * leak).sum();
-        (self.leak, self.through, self.unseen) = (leak, through, unseen);
-    }
-
-    fn row(&self, place: usize) -> &[Entry] {
-        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.entries[start as usize..self.ends[place] as usize]
+        let mode = Mode::of(&ends, &entries);
+        Self { range: range.clone(), members, ends, entries, outside, mode }
     }
 
     /// The cycle: positions in [`Rows::order`].
@@ -209,7 +197,8 @@ impl LinearCycle {
                 break;
             }
             if number % SETTLING == 0 {
-                self.correct(&mut lanes, &before);
+                let correction = Correction { cycle: self, lanes: &mut lanes, before: &before };
+                Arch::new().dispatch(correction);
             }
         }
         for (&node, &new) in self.members.iter().zip(lanes.losses.iter()) {
@@ -225,10 +214,9 @@ impl LinearCycle {
         // None astride two cache lines.
         let losses = AVec::from_iter(0, members.iter().map(|&v| state.losses[v as usize]));
         let shock = |(place, &v): (usize, &u32)| (place, state.shock[v as usize]);
-        let shocks =
+        let shocks: Vec<(usize, [f64; L])> =
             members.iter().enumerate().map(shock).filter(|s| differ(&s.1, &[0.0; L])).collect();
         let mut most_loss = [0.0; L];
-        let shocks: Vec<(usize, [f64; L])> = shocks;
         shocks.iter().for_each(|&(_, shock)| raise(&mut most_loss, shock));
         let mut inflow = Vec::new();
         for &(place, node, weight) in &self.outside {
@@ -243,66 +231,6 @@ impl LinearCycle {
         }
         Lanes { losses, inflow, shocks, most_loss, active }
     }
-
-    /// Adds to losses what is missing of the slowest mode after a pass that started from `before`.
-    fn correct<const L: usize>(&self, lanes: &mut Lanes<L>, before: &[[f64; L]]) {
-        let most_loss = lanes.most_loss;
-        let (mut missing, mut gap) = ([0.0; L], [self.gap; L]);
-        for ((now, before), unseen) in lanes.losses.iter().zip(before).zip(&self.unseen) {
-            for lane in 0..L {
-                missing[lane] += unseen * (now[lane] - before[lane]);
-            }
-        }
-        // Of the members with a shock, by lane, 1 where it holds them, else 0.
-        let held: Vec<(usize, [f64; L])> = lanes
-            .shocks
-            .iter()
-            .map(|&(place, shock)| {
-                let loss = lanes.losses[place];
-                let holds = |lane| f64::from(shock[lane] > 0.0 && loss[lane] <= shock[lane]);
-                (place, std::array::from_fn(holds))
-            })
-            .collect();
-        for &(i, holds) in &held {
-            let own = self.right[i] * self.through[i] - self.left[i] * self.leak[i];
-            for lane in 0..L {
-                gap[lane] += holds[lane] * own;
-            }
-            for &Entry { weight, place } in self.row(i) {
-                let j = place as usize;
-                let both = held.binary_search_by_key(&j, |h| h.0).ok().map(|k| held[k].1);
-                let both = both.unwrap_or([0.0; L]);
-                for lane in 0..L {
-                    let seen = holds[lane] * self.left[i] * weight;
-                    gap[lane] -= seen * both[lane] * self.right[j];
-                    if i <= j {
-                        missing[lane] -= seen * (lanes.losses[j][lane] - before[j][lane]);
-                    }
-                }
-            }
-        }
-        let length: [f64; L] = std::array::from_fn(|lane| {
-            let length = missing[lane] / gap[lane];
-            let is_sound = lanes.active[lane] && gap[lane] > 0.0 && length.abs() > NOISE;
-            if is_sound && length.is_finite() { length } else { 0.0 }
-        });
-        if length == [0.0; L] {
-            return;
-        }
-        let of_held: Vec<[f64; L]> = held.iter().map(|&(place, _)| lanes.losses[place]).collect();
-        for (loss, right) in lanes.losses.iter_mut().zip(&self.right) {
-            for lane in 0..L {
-                let far = greater(lesser(loss[lane] + length[lane] * right, most_loss[lane]), 0.0);
-                loss[lane] = if length[lane] == 0.0 { loss[lane] } else { far };
-            }
-        }
-        for ((&(place, holds), old), &(_, shock)) in held.iter().zip(of_held).zip(&lanes.shocks) {
-            for lane in 0..L {
-                let free = greater(lanes.losses[place][lane], shock[lane]);
-                lanes.losses[place][lane] = if holds[lane] > 0.0 { old[lane] } else { free };
-            }
-        }
-    }
 }
 
 /// Evaluates all members in their order, in place; gives the largest change of each lane.
@@ -315,11 +243,11 @@ impl<const L: usize> WithSimd for Pass<'_, L> {
     type Output = [f64; L];
 
     #[inline(always)]
-    fn with_simd<V: Simd>(self, _: V) -> [f64; L] {
+    fn with_simd<V: Simd>(self, simd: V) -> [f64; L] {
         let (entries, shocks) = (&self.cycle.entries[..], &self.lanes.shocks[..]);
         let (losses, inflow) = (&mut self.lanes.losses[..], &self.lanes.inflow[..]);
         // A lane that has ended stays as it is; shares add up to 1 but for rounding.
-        let most = bounds(self.lanes.active).map(|bound| lesser(bound, 1.0));
+        let highest = bounds(self.lanes.active).map(|bound| lesser(bound, 1.0));
         let keep = self.lanes.active.map(|a| if a { 0.0 } else { 1.0 });
         let place_of = |next: usize| shocks.get(next).map_or(usize::MAX, |shock| shock.0);
         let (mut next, mut shocked) = (0, place_of(0));
@@ -335,20 +263,95 @@ impl<const L: usize> WithSimd for Pass<'_, L> {
             }
             start = end;
             if place == shocked {
-                for lane in 0..L {
-                    sum[lane] = greater(sum[lane], shocks[next].1[lane]);
-                }
+                sum = most(simd, &sum, &shocks[next].1);
                 next += 1;
                 shocked = place_of(next);
             }
-            let loss = &mut losses[place];
+            let old = losses[place];
+            let (mut kept, mut step) = (old, old);
             for lane in 0..L {
-                let new = greater(lesser(sum[lane], most[lane]), keep[lane] * loss[lane]);
-                change[lane] = greater(change[lane], (new - loss[lane]).abs());
-                loss[lane] = new;
+                kept[lane] *= keep[lane];
             }
+            let new = most(simd, &least(simd, &sum, &highest), &kept);
+            for lane in 0..L {
+                step[lane] = (new[lane] - old[lane]).abs();
+            }
+            change = most(simd, &change, &step);
+            losses[place] = new;
         }
         change
+    }
+}
+
+/// Adds to losses what is missing of the slowest mode after a pass that started from `before`.
+struct Correction<'c, const L: usize> {
+    cycle: &'c LinearCycle,
+    lanes: &'c mut Lanes<L>,
+    before: &'c [[f64; L]],
+}
+
+impl<const L: usize> WithSimd for Correction<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<V: Simd>(self, _: V) {
+        let Self { cycle, lanes, before } = self;
+        let (mode, most_loss) = (&cycle.mode, lanes.most_loss);
+        let (mut missing, mut gap) = ([0.0; L], [mode.gap; L]);
+        for ((now, before), unseen) in lanes.losses.iter().zip(before).zip(&mode.unseen) {
+            for lane in 0..L {
+                missing[lane] += unseen * (now[lane] - before[lane]);
+            }
+        }
+        // Of the members with a shock, by lane, 1 where it holds them, else 0.
+        let held: Vec<(usize, [f64; L])> = lanes
+            .shocks
+            .iter()
+            .map(|&(place, shock)| {
+                let loss = lanes.losses[place];
+                let holds = |lane| f64::from(shock[lane] > 0.0 && loss[lane] <= shock[lane]);
+                (place, std::array::from_fn(holds))
+            })
+            .collect();
+        for &(i, holds) in &held {
+            let own = mode.right[i] * mode.through[i] - mode.left[i] * mode.leak[i];
+            for lane in 0..L {
+                gap[lane] += holds[lane] * own;
+            }
+            for &Entry { weight, place } in row(&cycle.ends, &cycle.entries, i) {
+                let j = place as usize;
+                let both = held.binary_search_by_key(&j, |h| h.0).ok().map(|k| held[k].1);
+                let both = both.unwrap_or([0.0; L]);
+                for lane in 0..L {
+                    let seen = holds[lane] * mode.left[i] * weight;
+                    gap[lane] -= seen * both[lane] * mode.right[j];
+                    if i <= j {
+                        missing[lane] -= seen * (lanes.losses[j][lane] - before[j][lane]);
+                    }
+                }
+            }
+        }
+        let length: [f64; L] = std::array::from_fn(|lane| {
+            let length = missing[lane] / gap[lane];
+            let is_sound = lanes.active[lane] && gap[lane] > 0.0 && length.abs() > NOISE;
+            if is_sound && length.is_finite() { length } else { 0.0 }
+        });
+        if length == [0.0; L] {
+            return;
+        }
+        let of_held: Vec<[f64; L]> = held.iter().map(|&(place, _)| lanes.losses[place]).collect();
+        for (loss, right) in lanes.losses.iter_mut().zip(&mode.right) {
+            for lane in 0..L {
+                let far = greater(lesser(loss[lane] + length[lane] * right, most_loss[lane]), 0.0);
+                loss[lane] = if length[lane] == 0.0 { loss[lane] } else { far };
+            }
+        }
+        for ((&(place, holds), old), &(_, shock)) in held.iter().zip(of_held).zip(&lanes.shocks) {
+            for lane in 0..L {
+                let free = greater(lanes.losses[place][lane], shock[lane]);
+                lanes.losses[place][lane] = if holds[lane] > 0.0 { old[lane] } else { free };
+            }
+        }
     }
 }
 
@@ -431,8 +434,8 @@ mod tests {
                     break;
                 }
             }
-            let cycles = LinearCycle::all(&rows, 2..usize::MAX);
-            let [cycle] = &cycles[..] else { panic!("{} cycles", cycles.len()) };
+            let [range] = &rows.order().cycles[..] else { panic!("one cycle was made") };
+            let cycle = LinearCycle::of(&rows, range);
             let mut losses = shock.clone();
             let mut dirty = NodeSet::new(n);
             let mut state = LaneState {

@@ -1,16 +1,18 @@
 //! Impact: what is lost downstream and upstream when part of a network is removed or squeezed.
 //!
 //! [`rows`] holds the one production semantics; [`solve`] iterates it, [`limit`] computes its
-//! exact limit; [`rationing`] and [`substitution`] say who is served and what replaces a loss;
+//! exact limit, with the help of [`linear`] and [`pivot`]; [`rationing`] and [`substitution`] say who is served and what replaces a loss;
 //! [`shock`] resolves scenarios against a snapshot and [`model`] puts it all together.
 
 pub mod certain;
 pub mod explain;
+pub mod lanes;
 pub mod limit;
 pub mod linear;
 pub mod model;
 pub mod node_set;
 pub mod outcome;
+pub mod pivot;
 pub mod plan;
 pub mod rationing;
 pub mod rows;

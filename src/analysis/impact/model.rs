@@ -14,6 +14,7 @@ use crate::model::scenario::{
 use crate::model::selector::suggest;
 
 use super::explain::Labels;
+use super::lanes::greater;
 use super::node_set::NodeSet;
 use super::rationing::{Classes, rations};
 use super::rows::Rows;
@@ -674,11 +675,14 @@ fn losses_of<const L: usize>(
     lane: usize,
 ) -> Vec<(u32, f64, f64)> {
     let of = |side: Option<&Side<'_, L>>, v: u32| side.map_or(0.0, |s| s.losses[v as usize][lane]);
-    touched
-        .iter()
-        .map(|&v| (v, of(down, v), of(up, v)))
-        .filter(|(_, d, u)| d.max(*u) > 0.0)
-        .collect()
+    let mut nodes = Vec::with_capacity(touched.len());
+    for &v in touched {
+        let (down, up) = (of(down, v), of(up, v));
+        if greater(down, up) > 0.0 {
+            nodes.push((v, down, up));
+        }
+    }
+    nodes
 }
 
 /// Dependence that is left of (output, input) pairs with a substitute.

@@ -5,12 +5,21 @@
 //! ones, additive ones (in their order: sums keep theirs). The result is the same to the last
 //! bit, so that it does not matter which of the two evaluated a node.
 
-use super::rows::{ArrivalScale, InputRule, Rows, Unscaled, greater, lesser};
+use pulp::Simd;
+
+use super::lanes::{least, most};
+use super::rows::{ArrivalScale, InputRule, Rows, Unscaled};
 
 /// How a node's loss is computed.
 pub trait NodeLoss<const L: usize> {
     /// Loss of a node in each of `L` scenarios, given the losses of the nodes that act on it.
-    fn node_loss(&self, node: u32, shock: &[f64; L], losses: &[[f64; L]]) -> [f64; L];
+    fn node_loss<V: Simd>(
+        &self,
+        simd: V,
+        node: u32,
+        shock: &[f64; L],
+        losses: &[[f64; L]],
+    ) -> [f64; L];
 }
 
 /// Rows under a scale.
@@ -23,7 +32,13 @@ pub struct Scaled<'a, S> {
 
 impl<const L: usize, S: ArrivalScale<L>> NodeLoss<L> for Scaled<'_, S> {
     #[inline(always)]
-    fn node_loss(&self, node: u32, shock: &[f64; L], losses: &[[f64; L]]) -> [f64; L] {
+    fn node_loss<V: Simd>(
+        &self,
+        _: V,
+        node: u32,
+        shock: &[f64; L],
+        losses: &[[f64; L]],
+    ) -> [f64; L] {
         self.rows.node_loss(node, shock, losses, self.scale)
     }
 }
@@ -60,10 +75,40 @@ struct Ends {
     arrivals: u32,
 }
 
+/// In which order the nodes of some rows are visited.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Visits<'a> {
+    /// Node of each place; empty: a node's place is its number.
+    nodes: &'a [u32],
+    /// Place of each node.
+    places: &'a [u32],
+}
+
+impl Visits<'_> {
+    /// The node at a place.
+    #[inline(always)]
+    pub fn node(&self, place: u32) -> u32 {
+        self.nodes.get(place as usize).copied().unwrap_or(place)
+    }
+
+    /// The place of a node.
+    #[inline(always)]
+    pub fn place(&self, node: u32) -> u32 {
+        self.places.get(node as usize).copied().unwrap_or(node)
+    }
+}
+
 /// The plan of evaluation of some rows.
+///
+/// Nodes have places by their inputs, so that many of one shape are evaluated one after the other:
+/// the processor foresees where each of their loops ends.
 #[derive(Debug)]
 pub struct Plan {
-    /// By node and one before the first.
+    /// Node of each place.
+    nodes: Vec<u32>,
+    /// Place of each node.
+    places: Vec<u32>,
+    /// By place and one before the first.
     ends: Vec<Ends>,
     only: Vec<Only>,
     inputs: Vec<Input>,
@@ -74,69 +119,123 @@ impl Plan {
     /// The plan of rows that are limiting or additive and serve all consumers alike; `None` for
     /// others.
     pub fn of(rows: &Rows) -> Option<Self> {
+        if !rows.is_proportional() {
+            return None;
+        }
+        let all = 0..rows.node_count() as u32;
+        let mut shaped: Vec<(Shape, u32)> =
+            all.map(|node| Some((Shape::of(rows, node)?, node))).collect::<Option<_>>()?;
+        shaped.sort_unstable();
         let mut plan = Self {
+            nodes: Vec::with_capacity(shaped.len()),
+            places: vec![0; shaped.len()],
             ends: vec![Ends::default()],
             only: Vec::new(),
             inputs: Vec::new(),
             arrivals: Vec::new(),
         };
-        if !rows.is_proportional() {
-            return None;
-        }
-        for node in 0..rows.node_count() as u32 {
-            let mut additive = Vec::new();
-            let mut limiting = Vec::new();
-            for group in rows.groups(node) {
-                if rows.slack(group) > 0.0 {
-                    return None;
-                }
-                match rows.rule(group) {
-                    InputRule::Limiting(dependence) if dependence > 0.0 => {
-                        limiting.push((dependence, group));
-                    }
-                    InputRule::Additive => additive.push((rows.share(group), group)),
-                    InputRule::Limiting(_) | InputRule::None => {}
-                    InputRule::Threshold(_) => return None,
-                }
-            }
-            let of = |e: usize| Arrival { weight: rows.weight(e), source: rows.source(e) };
-            let push = |plan: &mut Self, factor: f64, group: usize| {
-                plan.arrivals.extend(rows.arrivals(group).map(of));
-                plan.inputs.push(Input { factor, end: plan.arrivals.len() as u32 });
-            };
-            for (dependence, group) in limiting {
-                let arrivals = rows.arrivals(group);
-                if arrivals.len() == 1 {
-                    plan.only.push(Only { arrival: of(arrivals.start), dependence });
-                } else {
-                    push(&mut plan, dependence, group);
-                }
-            }
-            let limiting = plan.inputs.len() as u32;
-            additive.into_iter().for_each(|(share, group)| push(&mut plan, share, group));
-            plan.ends.push(Ends {
-                only: plan.only.len() as u32,
-                limiting,
-                additive: plan.inputs.len() as u32,
-                arrivals: plan.arrivals.len() as u32,
-            });
+        for (_, node) in shaped {
+            plan.places[node as usize] = plan.nodes.len() as u32;
+            plan.nodes.push(node);
+            plan.add(rows, node);
         }
         Some(plan)
+    }
+
+    fn add(&mut self, rows: &Rows, node: u32) {
+        let of = |e: usize| Arrival { weight: rows.weight(e), source: rows.source(e) };
+        let push = |plan: &mut Self, factor: f64, group: usize| {
+            plan.arrivals.extend(rows.arrivals(group).map(of));
+            plan.inputs.push(Input { factor, end: plan.arrivals.len() as u32 });
+        };
+        for group in rows.groups(node) {
+            match rows.rule(group) {
+                InputRule::Limiting(dependence) if dependence > 0.0 => {
+                    let arrivals = rows.arrivals(group);
+                    if arrivals.len() == 1 {
+                        self.only.push(Only { arrival: of(arrivals.start), dependence });
+                    } else {
+                        push(self, dependence, group);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let limiting = self.inputs.len() as u32;
+        for group in rows.groups(node).filter(|&g| matches!(rows.rule(g), InputRule::Additive)) {
+            push(self, rows.share(group), group);
+        }
+        self.ends.push(Ends {
+            only: self.only.len() as u32,
+            limiting,
+            additive: self.inputs.len() as u32,
+            arrivals: self.arrivals.len() as u32,
+        });
+    }
+
+    /// In which order nodes are best visited.
+    pub fn visits(&self) -> Visits<'_> {
+        Visits { nodes: &self.nodes, places: &self.places }
+    }
+}
+
+/// How often each loop over the inputs of a node runs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Shape {
+    only: usize,
+    limiting: usize,
+    additive: usize,
+    arrivals: usize,
+}
+
+impl Shape {
+    /// The shape of a node's inputs; `None` if a plan cannot hold them.
+    fn of(rows: &Rows, node: u32) -> Option<Self> {
+        let mut shape = Self { only: 0, limiting: 0, additive: 0, arrivals: 0 };
+        for group in rows.groups(node) {
+            if rows.slack(group) > 0.0 {
+                return None;
+            }
+            let arrivals = rows.arrivals(group).len();
+            match rows.rule(group) {
+                InputRule::Limiting(dependence) if dependence > 0.0 && arrivals == 1 => {
+                    shape.only += 1;
+                }
+                InputRule::Limiting(dependence) if dependence > 0.0 => {
+                    shape.limiting += 1;
+                    shape.arrivals += arrivals;
+                }
+                InputRule::Additive => {
+                    shape.additive += 1;
+                    shape.arrivals += arrivals;
+                }
+                InputRule::Limiting(_) | InputRule::None => {}
+                InputRule::Threshold(_) => return None,
+            }
+        }
+        Some(shape)
     }
 }
 
 impl<const L: usize> NodeLoss<L> for Plan {
     #[inline(always)]
-    fn node_loss(&self, node: u32, shock: &[f64; L], losses: &[[f64; L]]) -> [f64; L] {
-        let from = self.ends[node as usize];
-        let to = self.ends[node as usize + 1];
+    fn node_loss<V: Simd>(
+        &self,
+        simd: V,
+        node: u32,
+        shock: &[f64; L],
+        losses: &[[f64; L]],
+    ) -> [f64; L] {
+        let place = self.places[node as usize] as usize;
+        let (from, to) = (self.ends[place], self.ends[place + 1]);
         let mut worst = *shock;
         for only in &self.only[from.only as usize..to.only as usize] {
             let loss = &losses[only.arrival.source as usize];
+            let mut lost = *loss;
             for lane in 0..L {
-                let lost = only.dependence * (only.arrival.weight * loss[lane]);
-                worst[lane] = greater(worst[lane], lost);
+                lost[lane] = only.dependence * (only.arrival.weight * lost[lane]);
             }
+            worst = most(simd, &worst, &lost);
         }
         let mut start = from.arrivals as usize;
         let mut sum = |input: &Input| {
@@ -151,10 +250,11 @@ impl<const L: usize> NodeLoss<L> for Plan {
             sum
         };
         for input in &self.inputs[from.additive as usize..to.limiting as usize] {
-            let loss = sum(input);
+            let mut lost = sum(input);
             for lane in 0..L {
-                worst[lane] = greater(worst[lane], input.factor * loss[lane]);
+                lost[lane] *= input.factor;
             }
+            worst = most(simd, &worst, &lost);
         }
         let mut added = [0.0; L];
         for input in &self.inputs[to.limiting as usize..to.additive as usize] {
@@ -163,10 +263,7 @@ impl<const L: usize> NodeLoss<L> for Plan {
                 added[lane] += input.factor * loss[lane];
             }
         }
-        for lane in 0..L {
-            worst[lane] = lesser(greater(worst[lane], added[lane]), 1.0);
-        }
-        worst
+        least(simd, &most(simd, &worst, &added), &[1.0; L])
     }
 }
 

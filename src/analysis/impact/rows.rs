@@ -24,8 +24,9 @@ use rustc_hash::FxHashMap;
 use crate::graph::{Condensation, Snapshot};
 use crate::model::{Rule, Symbol};
 
-use super::limit::{Pivot, SURVEYED};
+use super::lanes::{greater, lesser};
 use super::linear::LinearCycle;
+use super::pivot::Pivot;
 use super::plan::Plan;
 use super::rationing::Ration;
 
@@ -69,18 +70,6 @@ pub struct Rows {
     linear_cycles: OnceLock<Vec<LinearCycle>>,
 }
 
-/// The greater of two losses: one instruction, unlike `f64::max` (no loss is ever NaN).
-#[inline(always)]
-pub fn greater(a: f64, b: f64) -> f64 {
-    if a > b { a } else { b }
-}
-
-/// The lesser of two losses.
-#[inline(always)]
-pub fn lesser(a: f64, b: f64) -> f64 {
-    if a < b { a } else { b }
-}
-
 /// Nodes in the direction in which losses travel, component by component.
 #[derive(Debug)]
 pub struct Order {
@@ -108,7 +97,17 @@ impl Order {
             .collect();
         Self { nodes: condensation.nodes, rank, cycles }
     }
+
+    /// The cycles for which the limits of many scenarios are prepared, by [`Pivot`] or
+    /// [`LinearCycle`]. In small ones systems are solved directly; in very large ones a single
+    /// limit may take longer than a question does.
+    pub fn surveyed(&self) -> impl Iterator<Item = &std::ops::Range<u32>> {
+        self.cycles.iter().filter(|cycle| SURVEYED.contains(&cycle.len()))
+    }
 }
+
+/// Sizes of such cycles.
+const SURVEYED: std::ops::Range<usize> = 256..50_000;
 
 /// The input that binds a node.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -363,6 +362,11 @@ impl Rows {
         self.order.get_or_init(|| Order::new(self))
     }
 
+    /// True if the limits of many scenarios are prepared for.
+    pub fn has_surveyed(&self) -> bool {
+        self.node_count() >= SURVEYED.start && self.order().surveyed().next().is_some()
+    }
+
     /// The plan of evaluation in many scenarios, if there is one (made at first use).
     pub fn plan(&self) -> Option<&Plan> {
         self.plan.get_or_init(|| Plan::of(self)).as_ref()
@@ -372,7 +376,9 @@ impl Rows {
     pub fn pivots(&self) -> &[Pivot] {
         self.pivots.get_or_init(|| match self.plan() {
             // Missing orders thin out from node to node: no loss stands for that of others.
-            Some(_) if !self.is_linear() => Pivot::all(self),
+            Some(_) if !self.is_linear() => {
+                self.order().surveyed().filter_map(|cycle| Pivot::of(self, cycle)).collect()
+            }
             _ => Vec::new(),
         })
     }
@@ -380,7 +386,7 @@ impl Rows {
     /// The large cycles of a linear map (laid out at first use).
     pub fn linear_cycles(&self) -> &[LinearCycle] {
         self.linear_cycles.get_or_init(|| match self.is_linear() {
-            true => LinearCycle::all(self, SURVEYED),
+            true => self.order().surveyed().map(|cycle| LinearCycle::of(self, cycle)).collect(),
             false => Vec::new(),
         })
     }

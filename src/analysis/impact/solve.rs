@@ -12,10 +12,11 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::analysis::{Cancelled, Progress};
 use crate::model::scenario::StopRule;
 
-use super::limit::{self, LaneState, MOST_EVALUATIONS, Map, SURVEYED, Stamps};
+use super::lanes::{all_lost, bounds, differ, greater, least, most};
+use super::limit::{self, LaneState, MOST_EVALUATIONS, Map, Stamps};
 use super::node_set::NodeSet;
-use super::plan::{NodeLoss, Scaled, unscaled};
-use super::rows::{ArrivalScale, LaneScale, Rows, Unscaled, greater, lesser};
+use super::plan::{NodeLoss, Plan, Scaled, Visits, unscaled};
+use super::rows::{ArrivalScale, LaneScale, Rows, Unscaled};
 use super::substitution::{FactorRule, Factors};
 
 /// Most plain sweeps before the exact limit is computed by components.
@@ -127,13 +128,17 @@ pub struct Side<'a, const L: usize> {
     pub losses: AVec<[f64; L]>,
     cuts: Cuts<L>,
     shock: AVec<[f64; L]>,
+    /// Nodes with a shock in each lane.
+    shocked: [Vec<u32>; L],
     stamps: Stamps,
     /// Nodes with a shock or a loss in some lane.
     touched: Vec<u32>,
     /// By node: true if sweeps have listed it in `touched`.
     listed: Vec<bool>,
     cut_consumers: Vec<u32>,
-    /// Nodes of which an input has moved since they were last evaluated.
+    /// In which order sweeps visit nodes.
+    visits: Visits<'a>,
+    /// Places in that order of the nodes of which an input has moved since they were last evaluated.
     frontier: NodeSet,
     updates: Vec<(u32, [f64; L])>,
     /// Suppliers that count differently since the last sweep.
@@ -219,16 +224,20 @@ impl<'a, const L: usize> Side<'a, L> {
     /// Ready for scenarios over these rows.
     pub fn new(rows: &'a Rows, factor_rule: Option<FactorRule<'a>>) -> Self {
         let n = rows.node_count();
+        // A plan pays from several scenarios on.
+        let plan = if L > 1 { rows.plan() } else { None };
         Self {
             rows,
             factors: Factors::new(factor_rule),
             losses: zeros(n),
             cuts: Cuts::default(),
             shock: zeros(n),
+            shocked: std::array::from_fn(|_| Vec::new()),
             stamps: Stamps { of: vec![0; if L == 1 { n } else { 0 }], now: 0 },
             touched: Vec::new(),
             listed: vec![false; n],
             cut_consumers: Vec::new(),
+            visits: plan.map(Plan::visits).unwrap_or_default(),
             frontier: NodeSet::new(n),
             updates: Vec::new(),
             changed: Vec::new(),
@@ -240,12 +249,12 @@ impl<'a, const L: usize> Side<'a, L> {
     pub fn start<'s>(&mut self, scenarios: impl Iterator<Item = (&'s NodeShock, &'s ArrivalCuts)>) {
         for &node in &self.touched {
             self.losses[node as usize] = [0.0; L];
-            self.shock[node as usize] = [0.0; L];
             self.listed[node as usize] = false;
             if let Some(stamp) = self.stamps.of.get_mut(node as usize) {
                 *stamp = 0;
             }
         }
+        (0..L).for_each(|lane| self.clear_shock(lane));
         self.stamps.now = 0;
         self.touched.clear();
         self.cuts.clear();
@@ -259,6 +268,7 @@ impl<'a, const L: usize> Side<'a, L> {
                     self.touched.push(node);
                 }
                 self.shock[v][lane] = loss;
+                self.shocked[lane].push(node);
                 self.losses[v][lane] = loss;
             }
             for &(arrival, share, _) in cuts {
@@ -267,27 +277,30 @@ impl<'a, const L: usize> Side<'a, L> {
             // Consumers behind a cut lose something although no supplier does.
             self.cut_consumers.extend(cuts.iter().map(|&(_, _, consumer)| consumer));
         }
-        self.cut_consumers.iter().for_each(|&consumer| self.frontier.insert(consumer));
-        let (rows, frontier) = (self.rows, &mut self.frontier);
-        let mut wake = |node: u32| rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
+        let (rows, frontier, visits) = (self.rows, &mut self.frontier, self.visits);
+        self.cut_consumers.iter().for_each(|&consumer| frontier.insert(visits.place(consumer)));
+        let mut wake = |node: u32| {
+            rows.dependents(node).iter().for_each(|&d| frontier.insert(visits.place(d)));
+        };
         self.touched.iter().for_each(|&node| wake(node));
         let cut = !self.cuts.arrivals.is_empty() || !rows.is_proportional();
         let mut settled = Vec::new();
         self.factors.start(&self.losses, cut, wake, |consumer| settled.push(consumer));
-        settled.into_iter().for_each(|consumer| self.frontier.insert(consumer));
+        settled.into_iter().for_each(|consumer| self.frontier.insert(visits.place(consumer)));
     }
 
     /// Starts one lane anew from the shock of another scenario; the other lanes go on. Only where
     /// nothing is cut or settled by markets.
     pub fn restart(&mut self, lane: usize, shock: &NodeShock) {
+        let visits = self.visits;
         for &node in &self.touched {
             let v = node as usize;
             if self.losses[v][lane] != 0.0 {
                 self.losses[v][lane] = 0.0;
-                self.shock[v][lane] = 0.0;
                 self.factors.grown(node);
             }
         }
+        self.clear_shock(lane);
         for &(node, loss) in shock {
             let v = node as usize;
             if !self.listed[v] {
@@ -295,9 +308,18 @@ impl<'a, const L: usize> Side<'a, L> {
                 self.touched.push(node);
             }
             self.shock[v][lane] = loss;
+            self.shocked[lane].push(node);
             self.losses[v][lane] = loss;
             self.factors.grown(node);
-            self.rows.dependents(node).iter().for_each(|&d| self.frontier.insert(d));
+            for &dependent in self.rows.dependents(node) {
+                self.frontier.insert(visits.place(dependent));
+            }
+        }
+    }
+
+    fn clear_shock(&mut self, lane: usize) {
+        for node in self.shocked[lane].drain(..) {
+            self.shock[node as usize][lane] = 0.0;
         }
     }
 
@@ -338,24 +360,25 @@ impl<'a, const L: usize> Side<'a, L> {
     }
 
     #[inline(always)]
-    fn sweep_here(&mut self, active: [bool; L]) -> [f64; L] {
+    fn sweep_here<S: Simd>(&mut self, simd: S, active: [bool; L]) -> [f64; L] {
         // Of the losses that the sweep before and lanes that start anew have left.
         self.refresh();
         let plain = self.cuts.arrivals.is_empty() && self.rows.is_proportional();
         let mut updates = std::mem::take(&mut self.updates);
         let scale = Scale { cuts: &self.cuts, factors: &self.factors };
         let frontier = &mut self.frontier;
-        let (rows, shock, old) = (self.rows, &self.shock, &self.losses);
+        let visits = self.visits;
+        let (rows, old) = (self.rows, &self.losses);
         let change = match (plain, self.factors.moves(), self.factors.scaled()) {
             (true, false, _) => {
-                evaluate_plain(rows, frontier, shock, old, old, active, &mut updates)
+                evaluate_plain(simd, rows, frontier, visits, old, old, active, &mut updates)
             }
             (true, true, Some(scaled)) => {
-                evaluate_plain(rows, frontier, shock, old, scaled, active, &mut updates)
+                evaluate_plain(simd, rows, frontier, visits, old, scaled, active, &mut updates)
             }
             _ => {
                 let map = Scaled { rows, scale: &scale };
-                evaluate(&map, frontier, shock, old, old, active, &mut updates)
+                evaluate(simd, &map, frontier, visits, old, old, active, &mut updates)
             }
         };
         self.stamps.now += 1;
@@ -373,7 +396,7 @@ impl<'a, const L: usize> Side<'a, L> {
             self.factors.grown(node);
         }
         if !by_factors {
-            wake(rows, frontier, updates.iter().map(|update| update.0));
+            wake(rows, frontier, visits, updates.iter().map(|update| update.0));
         }
         updates.clear();
         self.updates = updates;
@@ -385,12 +408,13 @@ impl<'a, const L: usize> Side<'a, L> {
     fn refresh(&mut self) {
         if self.factors.moves() {
             let (changed, frontier) = (&mut self.changed, &mut self.frontier);
+            let visits = self.visits;
             self.factors.refresh(
                 &self.losses,
                 |supplier| changed.push(supplier),
-                |consumer| frontier.insert(consumer),
+                |consumer| frontier.insert(visits.place(consumer)),
             );
-            wake(self.rows, frontier, changed.iter().copied());
+            wake(self.rows, frontier, visits, changed.iter().copied());
             changed.clear();
         }
     }
@@ -409,8 +433,8 @@ impl<'a, const L: usize> Side<'a, L> {
         // With moving factors: an outer loop refreshes them (both maps are monotone).
         for _ in 0..10_000 {
             // A lane may have stopped with nodes to look at: look at all that could move.
-            while let Some(node) = self.frontier.take(0, u32::MAX) {
-                dirty.insert(order.rank[node as usize]);
+            while let Some(place) = self.frontier.take(0, u32::MAX) {
+                dirty.insert(order.rank[self.visits.node(place) as usize]);
             }
             let consumers = self.touched.iter().flat_map(|&node| self.rows.dependents(node));
             for &node in consumers.chain(&self.cut_consumers).chain(self.factors.watch()) {
@@ -474,46 +498,36 @@ impl<const L: usize> WithSimd for Sweep<'_, '_, L> {
     type Output = [f64; L];
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> [f64; L] {
-        self.side.sweep_here(self.active)
+    fn with_simd<S: Simd>(self, simd: S) -> [f64; L] {
+        self.side.sweep_here(simd, self.active)
     }
-}
-
-/// Bounds that keep a lane as it is (minus infinity) or let it grow (infinity).
-#[inline(always)]
-pub(super) fn bounds<const L: usize>(active: [bool; L]) -> [f64; L] {
-    active.map(|a| if a { f64::INFINITY } else { f64::NEG_INFINITY })
-}
-
-/// True if no lane that may grow has anything left to lose.
-#[inline(always)]
-pub(super) fn all_lost<const L: usize>(losses: &[f64; L], bounds: &[f64; L]) -> bool {
-    let mut left = false;
-    for lane in 0..L {
-        left |= losses[lane] < lesser(1.0, bounds[lane]);
-    }
-    !left
 }
 
 /// Adds the nodes on which `suppliers` act to the frontier.
 #[inline(always)]
-fn wake(rows: &Rows, frontier: &mut NodeSet, suppliers: impl ExactSizeIterator<Item = u32>) {
+fn wake(
+    rows: &Rows,
+    frontier: &mut NodeSet,
+    visits: Visits<'_>,
+    suppliers: impl ExactSizeIterator<Item = u32>,
+) {
     // Of so many nearly all have consumers: to look at a node in vain changes nothing.
     if 2 * suppliers.len() >= rows.node_count() {
         frontier.fill(rows.node_count());
     } else {
         for supplier in suppliers {
-            rows.dependents(supplier).iter().for_each(|&d| frontier.insert(d));
+            rows.dependents(supplier).iter().for_each(|&d| frontier.insert(visits.place(d)));
         }
     }
 }
 
 /// [`evaluate`] where nothing scales what arrives.
 #[inline(always)]
-fn evaluate_plain<const L: usize>(
+fn evaluate_plain<const L: usize, S: Simd>(
+    simd: S,
     rows: &Rows,
     frontier: &mut NodeSet,
-    shock: &[[f64; L]],
+    visits: Visits<'_>,
     old: &[[f64; L]],
     arriving: &[[f64; L]],
     active: [bool; L],
@@ -521,17 +535,18 @@ fn evaluate_plain<const L: usize>(
 ) -> [f64; L] {
     // A plan pays from several scenarios on.
     match if L > 1 { rows.plan() } else { None } {
-        Some(plan) => evaluate(plan, frontier, shock, old, arriving, active, updates),
-        None => evaluate(&unscaled(rows), frontier, shock, old, arriving, active, updates),
+        Some(plan) => evaluate(simd, plan, frontier, visits, old, arriving, active, updates),
+        None => evaluate(simd, &unscaled(rows), frontier, visits, old, arriving, active, updates),
     }
 }
 
 /// Evaluates the nodes of `frontier`, empties it, and lists those that grow.
 #[inline(always)]
-fn evaluate<const L: usize>(
+fn evaluate<const L: usize, S: Simd>(
+    simd: S,
     map: &impl NodeLoss<L>,
     frontier: &mut NodeSet,
-    shock: &[[f64; L]],
+    visits: Visits<'_>,
     old: &[[f64; L]],
     arriving: &[[f64; L]],
     active: [bool; L],
@@ -540,22 +555,22 @@ fn evaluate<const L: usize>(
     let bounds = bounds(active);
     let mut change = [0.0; L];
     let mut cursor = 0;
-    while let Some(node) = frontier.take(cursor, u32::MAX) {
-        cursor = node;
+    while let Some(place) = frontier.take(cursor, u32::MAX) {
+        cursor = place;
+        let node = visits.node(place);
         let v = node as usize;
         if all_lost(&old[v], &bounds) {
             continue;
         }
-        let mut new = map.node_loss(node, &shock[v], arriving);
-        let mut moved = 0.0;
+        // Losses start at the shock and never shrink; rounding must not make them.
+        let new = least(simd, &map.node_loss(simd, node, &[0.0; L], arriving), &bounds);
+        let new = most(simd, &new, &old[v]);
+        let mut step = new;
         for lane in 0..L {
-            // Losses never shrink; rounding must not make them.
-            new[lane] = greater(lesser(new[lane], bounds[lane]), old[v][lane]);
-            let step = new[lane] - old[v][lane];
-            moved += step;
-            change[lane] = greater(change[lane], step);
+            step[lane] -= old[v][lane];
         }
-        if moved > 0.0 {
+        change = most(simd, &change, &step);
+        if differ(&new, &old[v]) {
             updates.push((node, new));
         }
     }
@@ -582,17 +597,17 @@ pub fn run<const L: usize>(
     let arrivals = sides.iter().map(|s| s.rows.arrival_count() as u64).max().unwrap_or(0);
     let plain = (PLAIN_WORK / (arrivals + 1)).clamp(LEAST_PLAIN_SWEEPS, PLAIN_SWEEPS) as u32;
     let most = stop.max_sweeps.unwrap_or(if exact { plain } else { u32::MAX });
-    let prepared = |side: &Side<'_, L>| {
-        let sizes = side.rows.order().cycles.iter().map(std::ops::Range::len);
-        sizes.into_iter().any(|size| SURVEYED.contains(&size))
+    let pace = |sides: &[Side<'_, L>]| {
+        if arrivals > MANY_ARRIVALS {
+            (FIRST_JUDGED_OF_MANY, JUDGED)
+        } else if sides.iter().any(|side| side.rows.has_surveyed()) {
+            PREPARED
+        } else {
+            (FIRST_JUDGED, JUDGED)
+        }
     };
-    let (first, every) = if arrivals > MANY_ARRIVALS {
-        (FIRST_JUDGED_OF_MANY, JUDGED)
-    } else if exact && sides.iter().any(prepared) {
-        PREPARED
-    } else {
-        (FIRST_JUDGED, JUDGED)
-    };
+    // Asked for only when a scenario goes on for so long: most end before.
+    let mut judging = None;
     let mut slow = [false; L];
     let mut judged = [f64::INFINITY; L];
     let mut sweep = 0;
@@ -613,7 +628,11 @@ pub fn run<const L: usize>(
                 if change[lane] <= stop.tolerance {
                     active[lane] = false;
                     endings[lane].converged = change[lane] <= 1e-12;
-                } else if exact && sweep.is_multiple_of(every) {
+                } else if exact && sweep >= PREPARED.1 {
+                    let (first, every) = *judging.get_or_insert_with(|| pace(sides));
+                    if !sweep.is_multiple_of(every) {
+                        continue;
+                    }
                     let left = f64::from((plain - sweep) / every);
                     let rate = change[lane] / judged[lane];
                     judged[lane] = change[lane];

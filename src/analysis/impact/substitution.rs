@@ -13,8 +13,9 @@
 
 use aligned_vec::AVec;
 
+use super::lanes::{differ, lesser};
 use super::node_set::NodeSet;
-use super::rows::{Rows, Unscaled, greater, lesser};
+use super::rows::{Rows, Unscaled};
 use super::solve::zeros;
 
 /// Members and baseline deliveries of each market.
@@ -351,6 +352,7 @@ impl<'a, const L: usize> Factors<'a, L> {
     }
 
     /// Says that the loss of a node has grown.
+    #[inline(always)]
     pub fn grown(&mut self, node: u32) {
         if let Some(FactorRule::SupplierShare(markets) | FactorRule::MarketShare(markets)) =
             self.rule
@@ -380,18 +382,18 @@ impl<'a, const L: usize> Factors<'a, L> {
                     let left = left(markets, market, losses);
                     let of_market = match rule {
                         FactorRule::MarketShare(_) => {
-                            let lost = lost(markets, market, losses);
-                            Some(std::array::from_fn(|lane| share_of_left(lost[lane], left[lane])))
+                            Some(shares_of_left(&lost(markets, market, losses), &left))
                         }
                         _ => None,
                     };
                     for &node in markets.members(market) {
                         let v = node as usize;
-                        let out = markets.out[v];
-                        let factor = of_market.unwrap_or_else(|| {
-                            std::array::from_fn(|lane| share_of_left(out, left[lane]))
-                        });
-                        let scaled = std::array::from_fn(|lane| factor[lane] * losses[v][lane]);
+                        let out = [markets.out[v]; L];
+                        let factor = of_market.unwrap_or_else(|| shares_of_left(&out, &left));
+                        let mut scaled = losses[v];
+                        for lane in 0..L {
+                            scaled[lane] *= factor[lane];
+                        }
                         if differ(&scaled, &self.scaled[v])
                             || self.apart && differ(&factor, &self.factor[v])
                         {
@@ -479,20 +481,15 @@ impl<'a, const L: usize> Factors<'a, L> {
     }
 }
 
-/// True if any lane differs, in straight code.
-#[inline(always)]
-fn differ<const L: usize>(a: &[f64; L], b: &[f64; L]) -> bool {
-    let mut most = 0.0;
-    for lane in 0..L {
-        most = greater(most, (a[lane] - b[lane]).abs());
-    }
-    most > 0.0
-}
-
 /// `min(1, part / left)`; 1 where nothing is left.
 #[inline(always)]
-fn share_of_left(part: f64, left: f64) -> f64 {
-    if left > 0.0 { lesser(part / left, 1.0) } else { 1.0 }
+fn shares_of_left<const L: usize>(part: &[f64; L], left: &[f64; L]) -> [f64; L] {
+    let mut shares = [1.0; L];
+    for lane in 0..L {
+        let share = lesser(part[lane] / left[lane], 1.0);
+        shares[lane] = if left[lane] > 0.0 { share } else { 1.0 };
+    }
+    shares
 }
 
 #[inline(always)]
