@@ -170,8 +170,32 @@ pub struct Explanation {
     explanation: Vec<TargetExplanation>,
 }
 
-fn parsed(answer: &Answer) -> Result<Value, Problem> {
+/// The body of an answer, to show parts of it.
+pub(super) fn parsed(answer: &Answer) -> Result<Value, Problem> {
     serde_json::from_slice(&answer.body).map_err(|_| ServiceError::Internal.into())
+}
+
+/// Keeps of a list by target what is said of one, if one is asked for.
+///
+/// # Errors
+/// A target that the list does not have.
+pub(super) fn keep_target(list: &mut Value, name: Option<&str>) -> Result<(), Problem> {
+    let (Some(name), Some(list)) = (name, list.as_array_mut()) else { return Ok(()) };
+    let of = |item: &Value| item["target"].as_str().map(str::to_owned);
+    let names: Vec<String> = list.iter().filter_map(of).collect();
+    if !names.iter().any(|known| known == name) {
+        return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
+            .param("target")
+            .hint(format!("it has {}", names.join(", "))));
+    }
+    list.retain(|item| item["target"] == name);
+    Ok(())
+}
+
+/// A part of an answer under the answer's id: it never changes either.
+pub(super) fn shown(answer: Answer, part: &Value) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(part).map_err(|_| ServiceError::Internal)?.into();
+    Ok(permanent(Answer { body, ..answer }))
 }
 
 /// Explains an answer: binding chains that add up to each loss, and where they start.
@@ -189,23 +213,10 @@ pub async fn get_explanation(
     let answer = again(&service, &request, &path, &[Include::Explanation]).await?;
     let mut body = parsed(&answer)?;
     let mut targets = body["explanation"].take();
-    if let (Some(name), Some(list)) = (&query.0.target, targets.as_array_mut()) {
-        let names: Vec<String> =
-            list.iter().filter_map(|t| t["target"].as_str().map(str::to_owned)).collect();
-        list.retain(|t| t["target"] == **name);
-        if list.is_empty() {
-            return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
-                .param("target")
-                .hint(format!("it has {}", names.join(", ")))
-                .into());
-        }
-    }
+    keep_target(&mut targets, query.0.target.as_deref())?;
     let explained = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
         "engine": body["engine"], "headline": body["headline"], "explanation": targets});
-    Ok(permanent(Answer {
-        body: serde_json::to_vec(&explained).unwrap_or_default().into(),
-        ..answer
-    }))
+    Ok(shown(answer, &explained)?)
 }
 
 /// The results of an answer as CSV, one row for each target.

@@ -2,18 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::extract::Params;
 use super::graphs::Nothing;
-use super::impacts::again;
-use super::problem::{Code, Problem};
+use super::impacts::{again, keep_target, parsed, shown};
 use super::run::{Unanswered, permanent};
 use crate::model::scenario::Include;
-use crate::service::ServiceError;
-use crate::service::answers::Answer;
 use crate::service::impacts::answer::ImpactAnswer;
 use crate::service::impacts::ranges::RangeBasis;
 use crate::service::impacts::sensitivity::{CheckFirst, TargetSensitivity};
@@ -88,26 +85,12 @@ pub async fn get_sensitivity(
     query: Params<SensitivityQuery>,
 ) -> Result<HttpResponse, Unanswered> {
     let answer = again(&service, &request, &path, &[Include::Sensitivity]).await?;
-    let mut body: Value =
-        serde_json::from_slice(&answer.body).map_err(|_| Problem::from(ServiceError::Internal))?;
+    let mut body = parsed(&answer)?;
     let mut found = body["sensitivity"].take();
-    if let (Some(name), Some(list)) = (&query.0.target, found["targets"].as_array_mut()) {
-        let names: Vec<String> =
-            list.iter().filter_map(|t| t["target"].as_str().map(str::to_owned)).collect();
-        list.retain(|t| t["target"] == **name);
-        if list.is_empty() {
-            return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
-                .param("target")
-                .hint(format!("it has {}", names.join(", ")))
-                .into());
-        }
-    }
+    keep_target(&mut found["targets"], query.0.target.as_deref())?;
     let answered = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
         "engine": body["engine"], "headline": body["headline"], "range": body["range"],
         "method": found["method"], "figures": found["figures"], "targets": found["targets"],
         "check_first": found["check_first"], "elapsed_ms": body["elapsed_ms"]});
-    Ok(permanent(Answer {
-        body: serde_json::to_vec(&answered).unwrap_or_default().into(),
-        ..answer
-    }))
+    Ok(shown(answer, &answered)?)
 }

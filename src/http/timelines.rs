@@ -2,17 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::extract::Params;
-use super::impacts::again;
-use super::problem::{Code, Problem};
-use super::run::{Unanswered, permanent};
+use super::impacts::{again, keep_target, parsed, shown};
+use super::run::Unanswered;
 use crate::model::scenario::Include;
-use crate::service::ServiceError;
-use crate::service::answers::Answer;
 use crate::service::impacts::timeline::TimelineView;
 
 /// Which target to show.
@@ -61,35 +58,17 @@ pub async fn get_timeline(
     query: Params<TimelineQuery>,
 ) -> Result<HttpResponse, Unanswered> {
     let answer = again(&service, &request, &path, &[Include::Timeline]).await?;
-    let mut body: Value =
-        serde_json::from_slice(&answer.body).map_err(|_| ServiceError::Internal)?;
+    let mut body = parsed(&answer)?;
     let mut timeline = body["timeline"].take();
-    if let Some(name) = &query.0.target {
-        let names: Vec<String> = timeline["targets"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|t| t["target"].as_str().map(str::to_owned))
-            .collect();
-        if !names.contains(name) {
-            return Err(Problem::new(Code::NotFound, format!("the answer has no target {name}"))
-                .param("target")
-                .hint(format!("it has {}", names.join(", ")))
-                .into());
-        }
-        let only = |list: Option<&mut Vec<Value>>| {
-            if let Some(list) = list {
-                list.retain(|t| t["target"] == **name);
-            }
-        };
-        only(timeline["targets"].as_array_mut());
-        for bought in timeline["bought"].as_array_mut().into_iter().flatten() {
-            only(bought["targets"].as_array_mut());
+    let name = query.0.target.as_deref();
+    keep_target(&mut timeline["targets"], name)?;
+    for bought in timeline["bought"].as_array_mut().into_iter().flatten() {
+        if let (Some(name), Some(list)) = (name, bought["targets"].as_array_mut()) {
+            list.retain(|target| target["target"] == name);
         }
     }
-    let shown = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
+    let answered = json!({"id": answer.id.as_ref(), "graph": body["graph"], "version": body["version"],
         "engine": body["engine"], "headline": body["headline"], "timeline": timeline,
         "elapsed_ms": body["elapsed_ms"]});
-    let bytes = serde_json::to_vec(&shown).map_err(|_| ServiceError::Internal)?;
-    Ok(permanent(Answer { body: bytes.into(), ..answer }))
+    Ok(shown(answer, &answered)?)
 }

@@ -22,8 +22,12 @@ pub fn most<const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f6
     if L == S::F64_LANES {
         cast(simd.max_f64s(cast(*a), cast(*b)))
     } else if L == 2 * S::F64_LANES {
-        let ([a, a2], [b, b2]): ([S::f64s; 2], [S::f64s; 2]) = (cast(*a), cast(*b));
-        cast([simd.max_f64s(a, b), simd.max_f64s(a2, b2)])
+        let (a, b): ([S::f64s; 2], [S::f64s; 2]) = (cast(*a), cast(*b));
+        cast([simd.max_f64s(a[0], b[0]), simd.max_f64s(a[1], b[1])])
+    } else if L == 4 * S::F64_LANES {
+        let (a, b): ([S::f64s; 4], [S::f64s; 4]) = (cast(*a), cast(*b));
+        let (low, high) = (simd.max_f64s(a[0], b[0]), simd.max_f64s(a[1], b[1]));
+        cast([low, high, simd.max_f64s(a[2], b[2]), simd.max_f64s(a[3], b[3])])
     } else {
         let mut most = *a;
         for lane in 0..L {
@@ -39,8 +43,12 @@ pub fn least<const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f
     if L == S::F64_LANES {
         cast(simd.min_f64s(cast(*a), cast(*b)))
     } else if L == 2 * S::F64_LANES {
-        let ([a, a2], [b, b2]): ([S::f64s; 2], [S::f64s; 2]) = (cast(*a), cast(*b));
-        cast([simd.min_f64s(a, b), simd.min_f64s(a2, b2)])
+        let (a, b): ([S::f64s; 2], [S::f64s; 2]) = (cast(*a), cast(*b));
+        cast([simd.min_f64s(a[0], b[0]), simd.min_f64s(a[1], b[1])])
+    } else if L == 4 * S::F64_LANES {
+        let (a, b): ([S::f64s; 4], [S::f64s; 4]) = (cast(*a), cast(*b));
+        let (low, high) = (simd.min_f64s(a[0], b[0]), simd.min_f64s(a[1], b[1]));
+        cast([low, high, simd.min_f64s(a[2], b[2]), simd.min_f64s(a[3], b[3])])
     } else {
         let mut least = *a;
         for lane in 0..L {

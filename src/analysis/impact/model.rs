@@ -24,8 +24,9 @@ use super::substitution::{
     FactorRule, Markets, NewSupply, PoolPlan, PooledGroup, PooledMarket, Pools,
 };
 
-/// Scenarios that are evaluated in one pass of the rows.
-pub const LANES: usize = 8;
+/// Scenarios that are evaluated in one pass of the rows: the more, the less each pays for finding
+/// its way; losses of twice as many would not fit the cache of a core.
+pub const LANES: usize = 16;
 /// Most scenarios that one thread takes at once.
 const LONGEST_STREAM: usize = 512;
 
@@ -530,7 +531,7 @@ impl ImpactModel {
         let size = if streams {
             (scenarios.len() / (4 * rayon::current_num_threads())).clamp(LANES, LONGEST_STREAM)
         } else {
-            LANES
+            scenarios.len().div_ceil(rayon::current_num_threads()).clamp(1, LANES)
         };
         // Scratch space, reused from chunk to chunk.
         let idle: Mutex<Vec<Vec<Side<'_, LANES>>>> = Mutex::new(Vec::new());

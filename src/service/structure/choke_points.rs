@@ -272,7 +272,7 @@ impl Ask for ChokePointsBody {
         let (n, m) = (snapshot.node_count(), snapshot.flow_count());
         let structural = (n + m) as f64 * 4e-7;
         let production = if self.kinds().contains(&Kind::SinglePointOfFailure) {
-            // Every node that leads to the targets is removed, eight scenarios side by side.
+            // Every node that leads to the targets is removed, many scenarios side by side.
             let candidates = match &self.candidates {
                 Some(selector) => snapshot.select(selector).map_or(n, |found| found.len()),
                 None => n,
