@@ -175,7 +175,7 @@ fn run(
 }
 
 /// From so many sources on a graph of so many nodes, numbering the nodes anew pays.
-const MANY_SOURCES: usize = 48;
+const MANY_SOURCES: usize = 128;
 const MANY_NODES: usize = 20_000;
 
 /// Nodes in the order of one search from all nodes without suppliers: those that later searches

@@ -44,6 +44,10 @@ struct Cached {
 
 const EMPTY: Cached = Cached { a: u32::MAX, b: u32::MAX, c: u32::MAX, result: 0 };
 
+/// Slots of the table for each result that the cache holds: a power of two. A larger cache forgets
+/// less, but new memory costs more than what it saves.
+const SLOTS_PER_RESULT: usize = 4;
+
 /// The table of nodes.
 #[derive(Debug, Clone)]
 pub struct Diagrams {
@@ -168,6 +172,10 @@ impl Diagrams {
             self.slots[slot] = f as Ref;
         }
         // The cache grows with the table and keeps what it holds.
+        let size = (size / SLOTS_PER_RESULT).max(self.cache.len());
+        if size == self.cache.len() {
+            return;
+        }
         let old = std::mem::replace(&mut self.cache, vec![EMPTY; size]);
         for entry in old {
             if entry.a != u32::MAX {
