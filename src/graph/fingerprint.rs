@@ -210,10 +210,10 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build().unwrap();
         let mut builder = NetworkBuilder::new();
         for i in 0..4 * CHUNK {
-            builder.add_node(&NodeRecord::new(&format!("n{i}")), 0).unwrap();
+            builder.add_node(&NodeRecord::new(format!("n{i}")), 0).unwrap();
         }
         for i in 1..4 * CHUNK {
-            builder.add_flow(&FlowRecord::new("n0", &format!("n{i}"), 1.0), 0);
+            builder.add_flow(&FlowRecord::new("n0", format!("n{i}"), 1.0), 0);
         }
         let network = builder.finish().unwrap();
         let snapshot = Snapshot::build(network, SnapshotInfo::default(), Default::default());

@@ -118,6 +118,26 @@ pub(super) fn zeros<const L: usize>(n: usize) -> AVec<[f64; L]> {
     AVec::from_iter(0, std::iter::repeat_n([0.0; L], n))
 }
 
+/// Nodes to look at, by their place in the order in which they are best visited.
+struct Frontier<'a> {
+    places: NodeSet,
+    visits: Visits<'a>,
+}
+
+impl Frontier<'_> {
+    #[inline(always)]
+    fn insert(&mut self, node: u32) {
+        self.places.insert(self.visits.place(node));
+    }
+
+    /// Takes out the first node at or behind a place, with its place.
+    #[inline(always)]
+    fn take(&mut self, from: u32) -> Option<(u32, u32)> {
+        let place = self.places.take(from, u32::MAX)?;
+        Some((place, self.visits.node(place)))
+    }
+}
+
 /// One direction of a run.
 pub struct Side<'a, const L: usize> {
     /// The map.
@@ -136,10 +156,8 @@ pub struct Side<'a, const L: usize> {
     /// By node: true if sweeps have listed it in `touched`.
     listed: Vec<bool>,
     cut_consumers: Vec<u32>,
-    /// In which order sweeps visit nodes.
-    visits: Visits<'a>,
-    /// Places in that order of the nodes of which an input has moved since they were last evaluated.
-    frontier: NodeSet,
+    /// Nodes of which an input has moved since they were last evaluated.
+    frontier: Frontier<'a>,
     updates: Vec<(u32, [f64; L])>,
     /// Suppliers that count differently since the last sweep.
     changed: Vec<u32>,
@@ -237,8 +255,10 @@ impl<'a, const L: usize> Side<'a, L> {
             touched: Vec::new(),
             listed: vec![false; n],
             cut_consumers: Vec::new(),
-            visits: plan.map(Plan::visits).unwrap_or_default(),
-            frontier: NodeSet::new(n),
+            frontier: Frontier {
+                places: NodeSet::new(n),
+                visits: plan.map(Plan::visits).unwrap_or_default(),
+            },
             updates: Vec::new(),
             changed: Vec::new(),
         }
@@ -259,7 +279,7 @@ impl<'a, const L: usize> Side<'a, L> {
         self.touched.clear();
         self.cuts.clear();
         self.cut_consumers.clear();
-        self.frontier.clear();
+        self.frontier.places.clear();
         for (lane, (shock, cuts)) in scenarios.enumerate() {
             for &(node, loss) in shock {
                 let v = node as usize;
@@ -277,22 +297,19 @@ impl<'a, const L: usize> Side<'a, L> {
             // Consumers behind a cut lose something although no supplier does.
             self.cut_consumers.extend(cuts.iter().map(|&(_, _, consumer)| consumer));
         }
-        let (rows, frontier, visits) = (self.rows, &mut self.frontier, self.visits);
-        self.cut_consumers.iter().for_each(|&consumer| frontier.insert(visits.place(consumer)));
-        let mut wake = |node: u32| {
-            rows.dependents(node).iter().for_each(|&d| frontier.insert(visits.place(d)));
-        };
+        let (rows, frontier) = (self.rows, &mut self.frontier);
+        self.cut_consumers.iter().for_each(|&consumer| frontier.insert(consumer));
+        let mut wake = |node: u32| rows.dependents(node).iter().for_each(|&d| frontier.insert(d));
         self.touched.iter().for_each(|&node| wake(node));
         let cut = !self.cuts.arrivals.is_empty() || !rows.is_proportional();
         let mut settled = Vec::new();
         self.factors.start(&self.losses, cut, wake, |consumer| settled.push(consumer));
-        settled.into_iter().for_each(|consumer| self.frontier.insert(visits.place(consumer)));
+        settled.into_iter().for_each(|consumer| self.frontier.insert(consumer));
     }
 
     /// Starts one lane anew from the shock of another scenario; the other lanes go on. Only where
     /// nothing is cut or settled by markets.
     pub fn restart(&mut self, lane: usize, shock: &NodeShock) {
-        let visits = self.visits;
         for &node in &self.touched {
             let v = node as usize;
             if self.losses[v][lane] != 0.0 {
@@ -311,9 +328,7 @@ impl<'a, const L: usize> Side<'a, L> {
             self.shocked[lane].push(node);
             self.losses[v][lane] = loss;
             self.factors.grown(node);
-            for &dependent in self.rows.dependents(node) {
-                self.frontier.insert(visits.place(dependent));
-            }
+            self.rows.dependents(node).iter().for_each(|&d| self.frontier.insert(d));
         }
     }
 
@@ -367,18 +382,17 @@ impl<'a, const L: usize> Side<'a, L> {
         let mut updates = std::mem::take(&mut self.updates);
         let scale = Scale { cuts: &self.cuts, factors: &self.factors };
         let frontier = &mut self.frontier;
-        let visits = self.visits;
         let (rows, old) = (self.rows, &self.losses);
         let change = match (plain, self.factors.moves(), self.factors.scaled()) {
             (true, false, _) => {
-                evaluate_plain(simd, rows, frontier, visits, old, old, active, &mut updates)
+                evaluate_plain(simd, rows, frontier, old, old, active, &mut updates)
             }
             (true, true, Some(scaled)) => {
-                evaluate_plain(simd, rows, frontier, visits, old, scaled, active, &mut updates)
+                evaluate_plain(simd, rows, frontier, old, scaled, active, &mut updates)
             }
             _ => {
                 let map = Scaled { rows, scale: &scale };
-                evaluate(simd, &map, frontier, visits, old, old, active, &mut updates)
+                evaluate(simd, &map, frontier, old, old, active, &mut updates)
             }
         };
         self.stamps.now += 1;
@@ -396,7 +410,7 @@ impl<'a, const L: usize> Side<'a, L> {
             self.factors.grown(node);
         }
         if !by_factors {
-            wake(rows, frontier, visits, updates.iter().map(|update| update.0));
+            wake(rows, frontier, updates.iter().map(|update| update.0));
         }
         updates.clear();
         self.updates = updates;
@@ -408,13 +422,12 @@ impl<'a, const L: usize> Side<'a, L> {
     fn refresh(&mut self) {
         if self.factors.moves() {
             let (changed, frontier) = (&mut self.changed, &mut self.frontier);
-            let visits = self.visits;
             self.factors.refresh(
                 &self.losses,
                 |supplier| changed.push(supplier),
-                |consumer| frontier.insert(visits.place(consumer)),
+                |consumer| frontier.insert(consumer),
             );
-            wake(self.rows, frontier, visits, changed.iter().copied());
+            wake(self.rows, frontier, changed.iter().copied());
             changed.clear();
         }
     }
@@ -433,8 +446,8 @@ impl<'a, const L: usize> Side<'a, L> {
         // With moving factors: an outer loop refreshes them (both maps are monotone).
         for _ in 0..10_000 {
             // A lane may have stopped with nodes to look at: look at all that could move.
-            while let Some(place) = self.frontier.take(0, u32::MAX) {
-                dirty.insert(order.rank[self.visits.node(place) as usize]);
+            while let Some((_, node)) = self.frontier.take(0) {
+                dirty.insert(order.rank[node as usize]);
             }
             let consumers = self.touched.iter().flat_map(|&node| self.rows.dependents(node));
             for &node in consumers.chain(&self.cut_consumers).chain(self.factors.watch()) {
@@ -505,18 +518,13 @@ impl<const L: usize> WithSimd for Sweep<'_, '_, L> {
 
 /// Adds the nodes on which `suppliers` act to the frontier.
 #[inline(always)]
-fn wake(
-    rows: &Rows,
-    frontier: &mut NodeSet,
-    visits: Visits<'_>,
-    suppliers: impl ExactSizeIterator<Item = u32>,
-) {
+fn wake(rows: &Rows, frontier: &mut Frontier<'_>, suppliers: impl ExactSizeIterator<Item = u32>) {
     // Of so many nearly all have consumers: to look at a node in vain changes nothing.
     if 2 * suppliers.len() >= rows.node_count() {
-        frontier.fill(rows.node_count());
+        frontier.places.fill(rows.node_count());
     } else {
         for supplier in suppliers {
-            rows.dependents(supplier).iter().for_each(|&d| frontier.insert(visits.place(d)));
+            rows.dependents(supplier).iter().for_each(|&d| frontier.insert(d));
         }
     }
 }
@@ -526,8 +534,7 @@ fn wake(
 fn evaluate_plain<const L: usize, S: Simd>(
     simd: S,
     rows: &Rows,
-    frontier: &mut NodeSet,
-    visits: Visits<'_>,
+    frontier: &mut Frontier<'_>,
     old: &[[f64; L]],
     arriving: &[[f64; L]],
     active: [bool; L],
@@ -535,8 +542,8 @@ fn evaluate_plain<const L: usize, S: Simd>(
 ) -> [f64; L] {
     // A plan pays from several scenarios on.
     match if L > 1 { rows.plan() } else { None } {
-        Some(plan) => evaluate(simd, plan, frontier, visits, old, arriving, active, updates),
-        None => evaluate(simd, &unscaled(rows), frontier, visits, old, arriving, active, updates),
+        Some(plan) => evaluate(simd, plan, frontier, old, arriving, active, updates),
+        None => evaluate(simd, &unscaled(rows), frontier, old, arriving, active, updates),
     }
 }
 
@@ -545,8 +552,7 @@ fn evaluate_plain<const L: usize, S: Simd>(
 fn evaluate<const L: usize, S: Simd>(
     simd: S,
     map: &impl NodeLoss<L>,
-    frontier: &mut NodeSet,
-    visits: Visits<'_>,
+    frontier: &mut Frontier<'_>,
     old: &[[f64; L]],
     arriving: &[[f64; L]],
     active: [bool; L],
@@ -555,9 +561,8 @@ fn evaluate<const L: usize, S: Simd>(
     let bounds = bounds(active);
     let mut change = [0.0; L];
     let mut cursor = 0;
-    while let Some(place) = frontier.take(cursor, u32::MAX) {
+    while let Some((place, node)) = frontier.take(cursor) {
         cursor = place;
-        let node = visits.node(place);
         let v = node as usize;
         if all_lost(&old[v], &bounds) {
             continue;
