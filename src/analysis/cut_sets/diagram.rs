@@ -70,7 +70,7 @@ impl Diagrams {
         let mut table = Self {
             nodes: Vec::new(),
             slots: vec![u32::MAX; 1 << 12],
-            cache: vec![EMPTY; 1 << 12],
+            cache: vec![EMPTY; (1 << 12) / SLOTS_PER_RESULT],
             limit: limit.clamp(16, 1 << 30),
         };
         for value in [0.0f64, 1.0] {
@@ -172,10 +172,7 @@ impl Diagrams {
             self.slots[slot] = f as Ref;
         }
         // The cache grows with the table and keeps what it holds.
-        let size = (size / SLOTS_PER_RESULT).max(self.cache.len());
-        if size == self.cache.len() {
-            return;
-        }
+        let size = size / SLOTS_PER_RESULT;
         let old = std::mem::replace(&mut self.cache, vec![EMPTY; size]);
         for entry in old {
             if entry.a != u32::MAX {

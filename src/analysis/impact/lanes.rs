@@ -15,47 +15,72 @@ pub fn lesser(a: f64, b: f64) -> f64 {
     if a < b { a } else { b }
 }
 
-/// [`greater`] in each lane, in registers as wide as the processor has. Where several follow each
-/// other the compiler takes loops over lanes apart and puts them together less well.
-#[inline(always)]
-pub fn most<const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f64; L] {
-    if L == S::F64_LANES {
-        cast(simd.max_f64s(cast(*a), cast(*b)))
-    } else if L == 2 * S::F64_LANES {
-        let (a, b): ([S::f64s; 2], [S::f64s; 2]) = (cast(*a), cast(*b));
-        cast([simd.max_f64s(a[0], b[0]), simd.max_f64s(a[1], b[1])])
-    } else if L == 4 * S::F64_LANES {
-        let (a, b): ([S::f64s; 4], [S::f64s; 4]) = (cast(*a), cast(*b));
-        let (low, high) = (simd.max_f64s(a[0], b[0]), simd.max_f64s(a[1], b[1]));
-        cast([low, high, simd.max_f64s(a[2], b[2]), simd.max_f64s(a[3], b[3])])
-    } else {
-        let mut most = *a;
-        for lane in 0..L {
-            most[lane] = greater(a[lane], b[lane]);
-        }
-        most
+/// One of two losses, by lane. Not a closure: one is compiled apart, without wide registers.
+trait Pick {
+    fn one(a: f64, b: f64) -> f64;
+    fn wide<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s;
+}
+
+struct Greater;
+
+impl Pick for Greater {
+    #[inline(always)]
+    fn one(a: f64, b: f64) -> f64 {
+        greater(a, b)
+    }
+
+    #[inline(always)]
+    fn wide<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.max_f64s(a, b)
     }
 }
 
-/// [`lesser`] in each lane, as [`most`].
+struct Lesser;
+
+impl Pick for Lesser {
+    #[inline(always)]
+    fn one(a: f64, b: f64) -> f64 {
+        lesser(a, b)
+    }
+
+    #[inline(always)]
+    fn wide<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.min_f64s(a, b)
+    }
+}
+
+/// Picks in each lane, in registers as wide as the processor has. Where several follow each other
+/// the compiler takes loops over lanes apart and puts them together less well.
 #[inline(always)]
-pub fn least<const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f64; L] {
+fn pick<P: Pick, const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f64; L] {
     if L == S::F64_LANES {
-        cast(simd.min_f64s(cast(*a), cast(*b)))
+        cast(P::wide(simd, cast(*a), cast(*b)))
     } else if L == 2 * S::F64_LANES {
         let (a, b): ([S::f64s; 2], [S::f64s; 2]) = (cast(*a), cast(*b));
-        cast([simd.min_f64s(a[0], b[0]), simd.min_f64s(a[1], b[1])])
+        cast([P::wide(simd, a[0], b[0]), P::wide(simd, a[1], b[1])])
     } else if L == 4 * S::F64_LANES {
         let (a, b): ([S::f64s; 4], [S::f64s; 4]) = (cast(*a), cast(*b));
-        let (low, high) = (simd.min_f64s(a[0], b[0]), simd.min_f64s(a[1], b[1]));
-        cast([low, high, simd.min_f64s(a[2], b[2]), simd.min_f64s(a[3], b[3])])
+        let (low, high) = (P::wide(simd, a[0], b[0]), P::wide(simd, a[1], b[1]));
+        cast([low, high, P::wide(simd, a[2], b[2]), P::wide(simd, a[3], b[3])])
     } else {
-        let mut least = *a;
+        let mut picked = *a;
         for lane in 0..L {
-            least[lane] = lesser(a[lane], b[lane]);
+            picked[lane] = P::one(a[lane], b[lane]);
         }
-        least
+        picked
     }
+}
+
+/// [`greater`] in each lane.
+#[inline(always)]
+pub fn most<const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f64; L] {
+    pick::<Greater, L, S>(simd, a, b)
+}
+
+/// [`lesser`] in each lane.
+#[inline(always)]
+pub fn least<const L: usize, S: Simd>(simd: S, a: &[f64; L], b: &[f64; L]) -> [f64; L] {
+    pick::<Lesser, L, S>(simd, a, b)
 }
 
 /// True if any lane differs, without a branch for each.

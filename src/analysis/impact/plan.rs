@@ -149,21 +149,20 @@ impl Plan {
             plan.inputs.push(Input { factor, end: plan.arrivals.len() as u32 });
         };
         for group in rows.groups(node) {
-            match rows.rule(group) {
-                InputRule::Limiting(dependence) if dependence > 0.0 => {
-                    let arrivals = rows.arrivals(group);
-                    if arrivals.len() == 1 {
-                        self.only.push(Only { arrival: of(arrivals.start), dependence });
-                    } else {
-                        push(self, dependence, group);
-                    }
+            match Role::of(rows, group) {
+                Some(Role::Only(dependence)) => {
+                    let arrival = of(rows.arrivals(group).start);
+                    self.only.push(Only { arrival, dependence });
                 }
+                Some(Role::Limiting(dependence)) => push(self, dependence, group),
                 _ => {}
             }
         }
         let limiting = self.inputs.len() as u32;
-        for group in rows.groups(node).filter(|&g| matches!(rows.rule(g), InputRule::Additive)) {
-            push(self, rows.share(group), group);
+        for group in rows.groups(node) {
+            if let Some(Role::Additive(share)) = Role::of(rows, group) {
+                push(self, share, group);
+            }
         }
         self.ends.push(Ends {
             only: self.only.len() as u32,
@@ -176,6 +175,38 @@ impl Plan {
     /// In which order nodes are best visited.
     pub fn visits(&self) -> Visits<'_> {
         Visits { nodes: &self.nodes, places: &self.places }
+    }
+}
+
+/// What an input does in a plan.
+enum Role {
+    /// Nothing.
+    None,
+    /// It limits by this dependence and has one supplier.
+    Only(f64),
+    /// It limits by this dependence.
+    Limiting(f64),
+    /// It adds this share.
+    Additive(f64),
+}
+
+impl Role {
+    /// The role of a group; `None` if a plan cannot hold it.
+    fn of(rows: &Rows, group: usize) -> Option<Self> {
+        if rows.slack(group) > 0.0 {
+            return None;
+        }
+        Some(match rows.rule(group) {
+            InputRule::Limiting(dependence) if dependence > 0.0 => {
+                match rows.arrivals(group).len() {
+                    1 => Self::Only(dependence),
+                    _ => Self::Limiting(dependence),
+                }
+            }
+            InputRule::Additive => Self::Additive(rows.share(group)),
+            InputRule::Limiting(_) | InputRule::None => Self::None,
+            InputRule::Threshold(_) => return None,
+        })
     }
 }
 
@@ -193,25 +224,16 @@ impl Shape {
     fn of(rows: &Rows, node: u32) -> Option<Self> {
         let mut shape = Self { only: 0, limiting: 0, additive: 0, arrivals: 0 };
         for group in rows.groups(node) {
-            if rows.slack(group) > 0.0 {
-                return None;
-            }
-            let arrivals = rows.arrivals(group).len();
-            match rows.rule(group) {
-                InputRule::Limiting(dependence) if dependence > 0.0 && arrivals == 1 => {
+            match Role::of(rows, group)? {
+                Role::None => continue,
+                Role::Only(_) => {
                     shape.only += 1;
+                    continue;
                 }
-                InputRule::Limiting(dependence) if dependence > 0.0 => {
-                    shape.limiting += 1;
-                    shape.arrivals += arrivals;
-                }
-                InputRule::Additive => {
-                    shape.additive += 1;
-                    shape.arrivals += arrivals;
-                }
-                InputRule::Limiting(_) | InputRule::None => {}
-                InputRule::Threshold(_) => return None,
+                Role::Limiting(_) => shape.limiting += 1,
+                Role::Additive(_) => shape.additive += 1,
             }
+            shape.arrivals += rows.arrivals(group).len();
         }
         Some(shape)
     }

@@ -142,6 +142,8 @@ impl Frontier<'_> {
 pub struct Side<'a, const L: usize> {
     /// The map.
     pub rows: &'a Rows,
+    /// The map laid out for several scenarios.
+    plan: Option<&'a Plan>,
     /// What scales arrivals (replaceability, spare supply).
     pub factors: Factors<'a, L>,
     /// Loss of every node in every lane.
@@ -246,6 +248,7 @@ impl<'a, const L: usize> Side<'a, L> {
         let plan = if L > 1 { rows.plan() } else { None };
         Self {
             rows,
+            plan,
             factors: Factors::new(factor_rule),
             losses: zeros(n),
             cuts: Cuts::default(),
@@ -383,12 +386,11 @@ impl<'a, const L: usize> Side<'a, L> {
         let scale = Scale { cuts: &self.cuts, factors: &self.factors };
         let frontier = &mut self.frontier;
         let (rows, old) = (self.rows, &self.losses);
+        let map = (rows, self.plan);
         let change = match (plain, self.factors.moves(), self.factors.scaled()) {
-            (true, false, _) => {
-                evaluate_plain(simd, rows, frontier, old, old, active, &mut updates)
-            }
+            (true, false, _) => evaluate_plain(simd, map, frontier, old, old, active, &mut updates),
             (true, true, Some(scaled)) => {
-                evaluate_plain(simd, rows, frontier, old, scaled, active, &mut updates)
+                evaluate_plain(simd, map, frontier, old, scaled, active, &mut updates)
             }
             _ => {
                 let map = Scaled { rows, scale: &scale };
@@ -463,10 +465,10 @@ impl<'a, const L: usize> Side<'a, L> {
             let scale = Scale { cuts: &self.cuts, factors: &self.factors };
             let plain = self.cuts.arrivals.is_empty() && !self.factors.moves();
             let rows = self.rows;
-            // A plan and pivots pay from several scenarios on (and pivots hide which loss came
-            // first, which explanations of one scenario ask for). Cuts only add to losses, so
-            // whether a neighbour has some makes no difference.
-            let plan = if plain && L > 1 { rows.plan() } else { None };
+            // Pivots pay from several scenarios on, too (and hide which loss came first, which
+            // explanations of one scenario ask for). Cuts only add to losses, so whether a
+            // neighbour has some makes no difference.
+            let plan = self.plan.filter(|_| plain);
             let pivots = if L > 1 && !self.factors.moves() { rows.pivots() } else { &[] };
             let linear = if L > 1 { rows.linear_cycles() } else { &[] };
             let (hard, most_evaluations) = (!self.factors.moves(), MOST_EVALUATIONS);
@@ -533,15 +535,14 @@ fn wake(rows: &Rows, frontier: &mut Frontier<'_>, suppliers: impl ExactSizeItera
 #[inline(always)]
 fn evaluate_plain<const L: usize, S: Simd>(
     simd: S,
-    rows: &Rows,
+    (rows, plan): (&Rows, Option<&Plan>),
     frontier: &mut Frontier<'_>,
     old: &[[f64; L]],
     arriving: &[[f64; L]],
     active: [bool; L],
     updates: &mut Vec<(u32, [f64; L])>,
 ) -> [f64; L] {
-    // A plan pays from several scenarios on.
-    match if L > 1 { rows.plan() } else { None } {
+    match plan {
         Some(plan) => evaluate(simd, plan, frontier, old, arriving, active, updates),
         None => evaluate(simd, &unscaled(rows), frontier, old, arriving, active, updates),
     }
