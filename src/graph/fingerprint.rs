@@ -218,14 +218,18 @@ mod tests {
         let network = builder.finish().unwrap();
         let snapshot = Snapshot::build(network, SnapshotInfo::default(), Default::default());
         let expected = snapshot.fingerprint();
-        for _ in 0..20 {
+        for round in 0..40 {
             let mut fresh = snapshot.clone();
             fresh.renumber(|_| {});
             let (fresh, (send, receive)) = (Arc::new(fresh), mpsc::channel());
-            for _ in 0..8 * THREADS {
+            let ask = || {
                 let (fresh, send) = (fresh.clone(), send.clone());
                 pool.spawn(move || send.send(fresh.fingerprint()).unwrap());
-            }
+            };
+            // The others come when both threads are at the first one's parts, sooner or later.
+            ask();
+            std::thread::sleep(Duration::from_micros(100 * (round % 20)));
+            (1..8 * THREADS).for_each(|_| ask());
             for _ in 0..8 * THREADS {
                 let found = receive.recv_timeout(Duration::from_secs(60)).expect("no deadlock");
                 assert_eq!(found, expected);
